@@ -1,0 +1,61 @@
+/**
+ * The `audit` output of a stack: an interface that others read, with `pulumi stack output audit --json`. Its
+ * JSON Schema is docs/audit.schema.json. A field is added under the same version; one that changes its
+ * meaning or goes makes a new version and a line in CHANGELOG.md.
+ */
+import { z } from "zod";
+
+const pinnedAction = z.strictObject({
+  uses: z.string().describe("OWNER/REPOSITORY@COMMIT"),
+  version: z.string().describe("The release that the commit is"),
+});
+
+/** What one system says of itself. */
+export const systemFacts = z.strictObject({
+  projects: z.array(z.string()).describe("IDs of the Google Cloud projects that it works in"),
+  endpoints: z.array(z.strictObject({ name: z.string(), url: z.url() })).describe("Where it answers"),
+  serviceAccounts: z
+    .array(
+      z.strictObject({
+        email: z.string(),
+        purpose: z.string(),
+        roles: z.array(z.strictObject({ role: z.string(), on: z.string().describe("Kind and name of the resource") })),
+      }),
+    )
+    .describe("Service accounts, and the roles that the program gives them"),
+  secrets: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        destination: z.string().describe("Where its readers find it"),
+        origin: z.enum(["stack config", "made by the program"]),
+      }),
+    )
+    .describe("Secrets by name and destination; never a value"),
+  files: z
+    .array(
+      z.strictObject({
+        repository: z.string().describe("OWNER/NAME"),
+        branch: z.string(),
+        path: z.string(),
+        sha256: z.string().describe("Digest of the content"),
+        actions: z.array(pinnedAction).describe("Actions that it uses, if it is a workflow"),
+      }),
+    )
+    .describe("Files that the stack owns in repositories"),
+  environments: z
+    .array(z.strictObject({ repository: z.string(), name: z.string() }))
+    .describe("Deployment environments that the stack owns in repositories"),
+});
+
+/** What one system says of itself. */
+export type SystemFacts = z.output<typeof systemFacts>;
+
+export const auditSchema = z.strictObject({
+  version: z.literal(1),
+  stack: z.string(),
+  systems: z.record(z.string(), systemFacts).describe("The stack's systems by name"),
+});
+
+/** What a stack says of itself. */
+export type Audit = z.output<typeof auditSchema>;

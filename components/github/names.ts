@@ -1,0 +1,30 @@
+/** What GitHub accepts as names: the vocabulary that config schemas are made of. */
+import { expected, pattern, whole } from "../schema.ts";
+import { z } from "zod";
+
+/** The login of a user or an organisation. */
+export const login = pattern(
+  /^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}$/,
+  "a GitHub login: at most 39 letters, digits or single hyphens",
+);
+
+/** A repository's name, without its owner. */
+export const repositoryName = pattern(
+  /^[A-Za-z0-9._-]{1,100}$/,
+  "a repository's name without its owner: at most 100 letters, digits, '.', '_' or '-'",
+);
+
+/** A branch, as git allows it and a workflow's filter takes it literally. */
+export const branchName = pattern(/^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$/, "a branch name, such as main");
+
+/**
+ * Who approves a deployment. GitHub takes numeric ids, six reviewers at most.
+ * `gh api users/LOGIN --jq .id` and `gh api orgs/ORG/teams/SLUG --jq .id` print them.
+ */
+export const reviewers = z
+  .strictObject({
+    users: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a user's numeric id")).default([]),
+    teams: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a team's numeric id")).default([]),
+  }, { error: () => "an object with `users` and `teams`, lists of numeric ids" })
+  .refine((r) => r.users.length + r.teams.length <= 6, expected("at most 6 reviewers, users and teams together"))
+  .describe("Who approves a deployment: numeric ids of users and teams, 6 at most");

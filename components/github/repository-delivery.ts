@@ -1,0 +1,172 @@
+import * as github from "@pulumi/github";
+import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
+
+/** A deployment environment of a repository. */
+export interface EnvironmentArgs {
+  /** Numeric ids of who approves a deployment, 6 at most. @default nobody has to */
+  reviewers?: { users: readonly number[]; teams: readonly number[] };
+  /** Whether one may not approve the deployment that one started. @default true where there are reviewers */
+  preventSelfReview?: boolean;
+  /** Branches that may deploy, as patterns. @default any, if `tags` is not given either */
+  branches?: readonly string[];
+  /** Tags that may deploy, as patterns. @default any, if `branches` is not given either */
+  tags?: readonly string[];
+  /** Secrets that only this environment's jobs can read. @default none */
+  secrets?: Readonly<Record<string, Input<string>>>;
+  /** Variables that only this environment's jobs can read. @default none */
+  variables?: Readonly<Record<string, Input<string>>>;
+}
+
+/** A rule set of a repository. */
+export type RulesetArgs = Omit<github.RepositoryRulesetArgs, "repository" | "name" | "enforcement">;
+
+/** Arguments of {@link RepositoryDelivery}. */
+export interface RepositoryDeliveryArgs {
+  /** The repository's name, without its owner, who is the provider's. It exists already. */
+  repository: string;
+  /** The branch that files are for. @default "main" */
+  branch?: string;
+  /**
+   * How files arrive: `push` commits each straight to the branch; `pull-request` commits them to a branch of
+   * their own and opens a pull request, for a branch that is protected. @default "push"
+   */
+  via?: "push" | "pull-request";
+  /** Name of the branch that a pull request comes from. @default the component's name after "esteira/" */
+  headBranch?: string;
+  /** Files by path: their whole content. @default none */
+  files?: Readonly<Record<string, Input<string>>>;
+  /** Secrets that every workflow of the repository can read. @default none */
+  secrets?: Readonly<Record<string, Input<string>>>;
+  /** Variables that every workflow of the repository can read. @default none */
+  variables?: Readonly<Record<string, Input<string>>>;
+  /** Environments by name. @default none */
+  environments?: Readonly<Record<string, EnvironmentArgs>>;
+  /** Rule sets by name, all enforced. @default none */
+  rulesets?: Readonly<Record<string, RulesetArgs>>;
+}
+
+/**
+ * What the program delivers to one existing repository: files, secrets, variables, environments, rule sets.
+ *
+ * Each file is a commit, and two commits at a time on one branch meet a 409: so files follow one another. What a
+ * workflow needs stands before the workflow arrives: files come last.
+ * @throws Error when two arguments contradict each other; the message names both
+ * @example
+ * new RepositoryDelivery("api", { repository: "api", files: { ".github/workflows/ci.yml": text } })
+ * @see https://docs.github.com/rest/repos/contents
+ */
+export class RepositoryDelivery extends ComponentResource {
+  constructor(name: string, args: RepositoryDeliveryArgs, opts?: ComponentResourceOptions) {
+    super("esteira:github:RepositoryDelivery", name, {}, opts);
+    refuseContradictions(name, args);
+    const { repository } = args;
+    const parent = { parent: this };
+    const before: Resource[] = [];
+
+    for (const [secretName, value] of Object.entries(args.secrets ?? {})) {
+      before.push(new github.ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, parent));
+    }
+    for (const [variableName, value] of Object.entries(args.variables ?? {})) {
+      before.push(new github.ActionsVariable(`${name}-${variableName}`, { repository, variableName, value }, parent));
+    }
+    for (const [environment, environmentArgs] of Object.entries(args.environments ?? {})) {
+      before.push(...this.environment(`${name}-${environment}`, repository, environment, environmentArgs));
+    }
+    this.files(name, args, before);
+    for (const [ruleset, ruleArgs] of Object.entries(args.rulesets ?? {})) {
+      new github.RepositoryRuleset(
+        `${name}-${ruleset}`,
+        { ...ruleArgs, repository, name: ruleset, enforcement: "active" },
+        parent,
+      );
+    }
+    this.registerOutputs();
+  }
+
+  private environment(name: string, repository: string, environment: string, args: EnvironmentArgs): Resource[] {
+    const patterns = [
+      ...(args.branches ?? []).map((branchPattern) => ({ key: branchPattern, policy: { branchPattern } })),
+      ...(args.tags ?? []).map((tagPattern) => ({ key: `tag-${tagPattern}`, policy: { tagPattern } })),
+    ];
+    const resource = new github.RepositoryEnvironment(
+      name,
+      {
+        repository,
+        environment,
+        reviewers: args.reviewers && [{ users: [...args.reviewers.users], teams: [...args.reviewers.teams] }],
+        preventSelfReview: args.preventSelfReview ?? args.reviewers !== undefined,
+        // GitHub lets administrators pass by default; who approves is then no rule.
+        canAdminsBypass: args.reviewers === undefined,
+        deploymentBranchPolicy: patterns.length > 0 ? { protectedBranches: false, customBranchPolicies: true } : undefined,
+      },
+      { parent: this },
+    );
+    // The environment's name is an input, so the order has to be said.
+    const inside = { parent: this, dependsOn: [resource] };
+    return [
+      resource,
+      ...patterns.map(
+        ({ key, policy }) =>
+          new github.RepositoryEnvironmentDeploymentPolicy(`${name}-${key}`, { repository, environment, ...policy }, inside),
+      ),
+      ...Object.entries(args.secrets ?? {}).map(
+        ([secretName, value]) =>
+          new github.ActionsEnvironmentSecret(`${name}-${secretName}`, { repository, environment, secretName, value }, inside),
+      ),
+      ...Object.entries(args.variables ?? {}).map(
+        ([variableName, value]) =>
+          new github.ActionsEnvironmentVariable(`${name}-${variableName}`, { repository, environment, variableName, value }, inside),
+      ),
+    ];
+  }
+
+  private files(name: string, args: RepositoryDeliveryArgs, before: Resource[]): void {
+    const { repository, branch: base = "main", via = "push", headBranch = `esteira/${name}` } = args;
+    const files = Object.entries(args.files ?? {});
+    const parent = { parent: this };
+    if (files.length === 0) return;
+
+    let target = base;
+    let dependsOn = before;
+    if (via === "pull-request") {
+      target = headBranch;
+      dependsOn = [...before, new github.Branch(`${name}-branch`, { repository, branch: headBranch, sourceBranch: base }, parent)];
+    }
+    for (const [file, content] of files) {
+      dependsOn = [
+        new github.RepositoryFile(
+          `${name}-${file}`,
+          { repository, branch: target, file, content, commitMessage: `Deliver ${file}`, overwriteOnCreate: true },
+          { parent: this, dependsOn },
+        ),
+      ];
+    }
+    if (via === "pull-request") {
+      new github.RepositoryPullRequest(
+        `${name}-pull-request`,
+        {
+          baseRepository: repository,
+          baseRef: base,
+          headRef: headBranch,
+          title: "Deliver the pipeline's files",
+          body: files.map(([file]) => `- \`${file}\``).join("\n"),
+        },
+        { parent: this, dependsOn },
+      );
+    }
+  }
+}
+
+function refuseContradictions(name: string, args: RepositoryDeliveryArgs): void {
+  const { branch = "main", via = "push", headBranch, environments = {} } = args;
+  const refuse = (what: string) => {
+    throw new Error(`RepositoryDelivery ${name}: ${what}`);
+  };
+  if (headBranch !== undefined && via === "push") refuse(`headBranch "${headBranch}" contradicts via "push": only a pull request has one`);
+  if (headBranch === branch) refuse(`headBranch "${headBranch}" contradicts branch "${branch}": a pull request needs two`);
+  for (const [environment, { reviewers, preventSelfReview }] of Object.entries(environments)) {
+    if (preventSelfReview && !reviewers) {
+      refuse(`environments.${environment}.preventSelfReview contradicts reviewers: there are none to review`);
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import { z } from "zod";
+import { branchName, repositoryName, reviewers } from "../../components/github/names.ts";
+import * as google from "../../components/google/names.ts";
+import { mebibytes } from "../../components/google/names.ts";
+import { expected, oneOf, pattern, whole } from "../../components/schema.ts";
+
+const variableName = pattern(/^[A-Z_][A-Z0-9_]*$/, "a variable's name: capital letters, digits or _");
+
+/** A role and the one resource that it is given on. */
+const roleOn = z
+  .strictObject({
+    role: google.role,
+    bucket: z.string().optional().describe("Name of a Cloud Storage bucket"),
+    dataset: z.string().optional().describe("ID of a BigQuery dataset"),
+    secret: google.secretId.optional(),
+    topic: z.string().optional().describe("Name of a Pub/Sub topic"),
+    project: z.literal(true).optional().describe("The whole project: only where no narrower resource will do"),
+  }, { error: () => "an object with `role` and what it is given on" })
+  .refine(
+    ({ role: _, ...on }) => Object.values(on).filter((target) => target !== undefined).length === 1,
+    expected("a role on exactly one of bucket, dataset, secret, topic or `project: true`"),
+  );
+
+/** What a function may set, alone or for all. */
+const settings = {
+  runtime: oneOf(["python311", "python312", "python313", "python314"], "a Python runtime").optional(),
+  memory: google.memory.optional(),
+  cpu: z.number({ error: () => "a number of CPUs, such as 1 or 0.5" }).min(0.08).max(8).optional().describe("CPUs per instance"),
+  timeout: whole(1, 3600, "seconds for one request").optional(),
+  concurrency: whole(1, 1000, "requests per instance at a time").optional(),
+  minInstances: whole(0, 1000, "instances kept warm").optional(),
+  maxInstances: whole(1, 1000, "instances at most").optional(),
+  ingress: oneOf(["all", "internal-only", "internal-and-gclb"], "what reaches the function").optional(),
+  invokers: z.array(google.principal).optional().describe("Who may call the function; nobody by default"),
+  environment: z.record(variableName, z.string()).optional().describe("Environment variables"),
+  secrets: z.record(variableName, google.secretId).optional().describe("Environment variables from Secret Manager: variable to secret ID"),
+  roles: z.array(roleOn).optional().describe("Roles of the function's account, each on the narrowest resource"),
+};
+
+type Settings = z.output<z.ZodObject<typeof settings>>;
+
+/** What {@link CloudFunction} would refuse, told while the file is read, with its key. */
+const contradictions = (at: Settings): { key: string; sentence: string } | undefined => {
+  if ((at.minInstances ?? 0) > (at.maxInstances ?? 100)) {
+    return { key: "minInstances", sentence: `no more than maxInstances, which is ${at.maxInstances ?? 100}` };
+  }
+  if ((at.concurrency ?? 1) > 1 && at.cpu !== undefined && at.cpu < 1) {
+    return { key: "concurrency", sentence: `1 where cpu is ${at.cpu}: more than one request at a time needs a whole CPU` };
+  }
+  if ((at.cpu ?? 0) >= 4 && mebibytes(at.memory ?? "256Mi") < 2048) {
+    return { key: "cpu", sentence: `less than 4 where memory is ${at.memory ?? "256Mi"}: 4 CPUs and more need 2Gi` };
+  }
+  return undefined;
+};
+
+const functionObject = z.strictObject({
+  name: google.functionName,
+  repository: repositoryName.optional().describe("The function's repository; its name by default"),
+  entryPoint: pattern(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a Python function").default("main"),
+  serviceAccount: google.serviceAccountEmail.optional().describe("An existing account to run as; one is created by default"),
+  ...settings,
+});
+
+const fn = z.union([google.functionName, functionObject], {
+  error: () => "a function's name, or an object with `name`",
+});
+
+/**
+ * What a stack's file says of equidade, under `esteira:equidade`.
+ * @example
+ * esteira:equidade:
+ *   project: equidade-prod
+ *   projectNumber: 123456789012
+ *   region: southamerica-east1
+ *   functions:
+ *     - cloud-function-1
+ */
+export const schema = z
+  .strictObject({
+    project: google.projectId,
+    projectNumber: google.projectNumber.optional(),
+    region: google.region,
+    package: pattern(
+      /^[a-z0-9]+(-[a-z0-9]+)*$/,
+      "the package's name on its index, normalised: lower-case letters, digits and single hyphens",
+    ).default("equidade-data-package"),
+    packageRepository: repositoryName.optional().describe("The package's repository; its name by default"),
+    branch: branchName.default("main").describe("The repositories' default branch"),
+    release: oneOf(["final", "pre-release", "by-hand"], "which releases start a deploy")
+      .optional()
+      .describe("Which releases start a deploy; prod: final, staging: pre-release, others: by-hand"),
+    auth: oneOf(["keyless", "key"], "how workflows reach Google")
+      .default("keyless")
+      .describe("keyless: Workload Identity Federation; key: a service-account key in the secret GCP_SA_KEY"),
+    triggerApp: pattern(/^(Iv[A-Za-z0-9.]{8,}|[1-9][0-9]*)$/, "the client ID or app ID of a GitHub App, as text")
+      .optional()
+      .describe("A GitHub App that sends the events instead of the personal token in DEPLOY_TRIGGER_TOKEN"),
+    via: oneOf(["push", "pull-request"], "how files reach a repository").default("push"),
+    reviewers: reviewers.optional(),
+    deletionPolicy: oneOf(["DELETE", "PREVENT", "ABANDON"], "what happens to a function that leaves the file")
+      .optional()
+      .describe("What happens to a function that leaves the file; prod: PREVENT, others: DELETE"),
+    defaults: z.strictObject(settings).prefault({}).describe("What every function has unless it says otherwise"),
+    functions: z.array(fn, { error: () => "a list of functions" }).min(1, { error: () => "at least one function" }),
+  }, { error: () => "an object" })
+  .refine((config) => config.auth !== "keyless" || config.projectNumber !== undefined, {
+    path: ["projectNumber"],
+    when: () => true,
+    error: () =>
+      "the project's number, which keyless workflows must spell: `gcloud projects describe PROJECT --format='value(projectNumber)'`; or set auth: key",
+  })
+  .check((context) => {
+    const { functions, defaults } = context.value;
+    const seen = { name: new Map<string, number>(), repository: new Map<string, number>() };
+    if (!Array.isArray(functions)) return;
+    functions.forEach((entry, index) => {
+      const each: Partial<z.output<typeof functionObject>> = typeof entry === "string" ? { name: entry } : entry;
+      const problem = (key: string, sentence: string) => {
+        const path = typeof entry === "string" ? ["functions", index] : ["functions", index, key];
+        context.issues.push({ code: "custom", input: each, path, message: sentence });
+      };
+      for (const [key, value] of [["name", each?.name], ["repository", each?.repository ?? each?.name]] as const) {
+        if (typeof value !== "string") continue;
+        const first = seen[key].get(value.toLowerCase());
+        if (first === undefined) seen[key].set(value.toLowerCase(), index);
+        else if (key === "name" || each.repository !== undefined) {
+          problem(key, `a ${key} of its own: functions[${first}] has "${value}" already`);
+        }
+      }
+      const contradiction = contradictions({ ...defaults, ...each });
+      if (contradiction) problem(contradiction.key, contradiction.sentence);
+    });
+  });
+
+type Parsed = z.output<typeof schema>;
+
+/** A function as the system sees it: short form, `defaults` and the environment's rules resolved. */
+export type FunctionConfig = z.output<typeof functionObject> & { repository: string; runtime: string };
+
+/** equidade's part of a stack's config, everything resolved. */
+export type EquidadeConfig = Omit<Parsed, "functions" | "defaults" | "projectNumber" | "release" | "deletionPolicy"> & {
+  /** The environment's name: the stack's. */
+  environment: string;
+  projectNumber: string;
+  packageRepository: string;
+  release: NonNullable<Parsed["release"]>;
+  deletionPolicy: NonNullable<Parsed["deletionPolicy"]>;
+  functions: FunctionConfig[];
+};
+
+/** Fills in what follows from the environment's name and from other keys. */
+export function resolve(parsed: Parsed, environment: string): EquidadeConfig {
+  const { functions, defaults, ...rest } = parsed;
+  const releases: Record<string, Parsed["release"]> = { prod: "final", staging: "pre-release" };
+  return {
+    ...rest,
+    environment,
+    projectNumber: String(parsed.projectNumber ?? ""),
+    packageRepository: parsed.packageRepository ?? parsed.package,
+    release: parsed.release ?? releases[environment] ?? "by-hand",
+    deletionPolicy: parsed.deletionPolicy ?? (environment === "prod" ? "PREVENT" : "DELETE"),
+    functions: functions.map((entry) => {
+      const each = typeof entry === "string" ? { name: entry, entryPoint: "main" } : entry;
+      return { ...defaults, ...each, runtime: each.runtime ?? defaults.runtime ?? "python313", repository: each.repository ?? each.name };
+    }),
+  };
+}
+
+/** The secrets that a person gives, and what each is for. The names are the document's. */
+export const secretsOf = (config: EquidadeConfig): Record<string, string> =>
+  config.triggerApp
+    ? { DEPLOY_TRIGGER_APP_KEY: `private key of the GitHub App ${config.triggerApp}, in PEM` }
+    : { DEPLOY_TRIGGER_TOKEN: "personal access token with scopes repo and workflow, which sends the events" };

@@ -1,0 +1,90 @@
+import { checkout, googleAuth, setupGcloud } from "../../../components/github/actions.ts";
+import { runner, script, type Workflow } from "../../../components/github/workflow.ts";
+import type { EquidadeConfig, FunctionConfig } from "../config.ts";
+import { eventType, keySecret, named } from "../names.ts";
+
+/** What a deploy needs to know of Google's side. */
+export interface DeployTarget {
+  /** E-mail of the deployer. */
+  deployer: string;
+  /** Full name of the workload identity provider; undefined where a key is used. */
+  workloadIdentityProvider?: string;
+  /** Where the function answers. */
+  url: string;
+}
+
+/** The checkout's folder. Google's login leaves its credentials in the workspace, beside it: never in what is uploaded. */
+const source = "source";
+
+/** A function's deploy: pins the package, deploys, verifies. */
+export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string, target: DeployTarget): Workflow => {
+  // Only final releases leave their pin on the branch: a pre-release there would go to prod with the next push.
+  const commits = config.release === "final";
+  return {
+    name: named("Deploy", config),
+    on: {
+      repository_dispatch: { types: [eventType(config)] },
+      workflow_dispatch: {
+        inputs: {
+          version: { description: "A released version, such as v0.2.3; empty: the one that is pinned", required: false, type: "string" },
+        },
+      },
+      ...(commits ? { push: { branches: [config.branch] } } : {}),
+    },
+    permissions: {},
+    concurrency: { group: `deploy-${config.environment}`, "cancel-in-progress": false },
+    env: { FUNCTION_NAME: fn.name, GCP_PROJECT: config.project, REGION: config.region, PACKAGE: config.package },
+    jobs: {
+      deploy: {
+        name: "deploy",
+        "runs-on": runner,
+        "timeout-minutes": 30,
+        environment: { name: config.environment, url: target.url },
+        permissions: { contents: commits ? "write" : "read", ...(target.workloadIdentityProvider ? { "id-token": "write" } : {}) },
+        steps: [
+          {
+            name: "Check out",
+            uses: checkout.uses,
+            // The branch's tip, not the commit of the event: a run that waited must not deploy what is old by now.
+            with: { ...(config.release === "by-hand" ? {} : { ref: config.branch }), path: source, "persist-credentials": false },
+          },
+          {
+            name: "Pin the package",
+            id: "pin",
+            shell: "python",
+            "working-directory": source,
+            env: {
+              EVENT_NAME: "${{ github.event_name }}",
+              CLIENT_PAYLOAD: "${{ toJSON(github.event.client_payload) }}",
+              INPUT_VERSION: "${{ inputs.version }}",
+              SOURCE_REPO: `${owner}/${config.packageRepository}`,
+              REPO_NAME: fn.repository,
+              BRANCH: config.branch,
+              COMMIT: String(commits),
+              GITHUB_TOKEN: "${{ github.token }}",
+            },
+            run: script(import.meta.url, "./pin.py"),
+          },
+          {
+            name: "Log in to Google Cloud",
+            uses: googleAuth.uses,
+            with: target.workloadIdentityProvider
+              ? { workload_identity_provider: target.workloadIdentityProvider, service_account: target.deployer }
+              : { credentials_json: `\${{ secrets.${keySecret(config)} }}` },
+          },
+          { name: "Set up gcloud", uses: setupGcloud.uses, with: { version: ">= 500.0.0" } },
+          {
+            name: "Deploy and verify",
+            "working-directory": source,
+            env: {
+              VERSION: "${{ steps.pin.outputs.version }}",
+              LABEL: "${{ steps.pin.outputs.label }}",
+              SHA: "${{ steps.pin.outputs.sha }}",
+            },
+            run: script(import.meta.url, "./deploy.sh"),
+          },
+        ],
+      },
+    },
+  };
+};
