@@ -50,7 +50,9 @@ export class ConfigError extends RunError {
   readonly problems: readonly Problem[];
   constructor(stack: string, problems: readonly Problem[]) {
     const lines = problems.map(({ key, message }) => `  ${key}: ${message}`);
-    super(`Pulumi.${stack}.yaml has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${lines.join("\n")}`);
+    super(
+      `Pulumi.${stack}.yaml has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${lines.join("\n")}`,
+    );
     this.problems = problems;
   }
 }
@@ -99,7 +101,13 @@ export function parseConfig(
 
   for (const key of Object.keys(raw)) {
     if (key.startsWith("esteira:") && !(key in keys)) {
-      problems.push({ key, message: unknownKey(key.slice("esteira:".length), Object.keys(keys).map((known) => known.slice("esteira:".length))) });
+      problems.push({
+        key,
+        message: unknownKey(
+          key.slice("esteira:".length),
+          Object.keys(keys).map((known) => known.slice("esteira:".length)),
+        ),
+      });
     }
   }
   const given = read("esteira:secrets") ?? {};
@@ -122,7 +130,8 @@ export function parseConfig(
     needs.push(...needsOf("equidade", equidade.secretsOf(resolved), given, problems));
   }
   for (const system of Object.keys(given)) {
-    if (!(system in systems)) problems.push({ key: `esteira:secrets.${system}`, message: unknownKey(system, Object.keys(systems)) });
+    if (!(system in systems))
+      problems.push({ key: `esteira:secrets.${system}`, message: unknownKey(system, Object.keys(systems)) });
   }
   return problems.length > 0 ? { needs, problems } : { config, needs, problems };
 }
@@ -131,7 +140,10 @@ export function parseConfig(
 export function stackFileSchema(): object {
   const file = z.object({
     config: z
-      .object({ "github:owner": login, ...Object.fromEntries(Object.entries(keys).map(([key, schema]) => [key, schema.optional()])) })
+      .object({
+        "github:owner": login,
+        ...Object.fromEntries(Object.entries(keys).map(([key, schema]) => [key, schema.optional()])),
+      })
       .optional(),
   });
   const json = z.toJSONSchema(file, {
@@ -142,7 +154,11 @@ export function stackFileSchema(): object {
       if ("properties" in jsonSchema && jsonSchema.properties && "esteira:equidade" in jsonSchema.properties) {
         jsonSchema.patternProperties = { "^esteira:": false };
         for (const key of Object.keys(keys)) delete (jsonSchema.patternProperties as Record<string, unknown>)[key];
-        jsonSchema.patternProperties = { [`^esteira:(?!(${Object.keys(keys).map((key) => key.slice(8)).join("|")})$)`]: false };
+        jsonSchema.patternProperties = {
+          [`^esteira:(?!(${Object.keys(keys)
+            .map((key) => key.slice(8))
+            .join("|")})$)`]: false,
+        };
         jsonSchema.additionalProperties = true;
         jsonSchema.if = { anyOf: Object.keys(systems).map((system) => ({ required: [`esteira:${system}`] })) };
         jsonSchema.then = { required: ["github:owner"] };
@@ -195,8 +211,11 @@ function needsOf(
 function explain(issue: z.core.$ZodIssue, root: string, value: unknown, hide: boolean): Problem[] {
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     // The branch meant is the one that takes this type of value: an object's problems are those of the object form.
-    const branch = issue.errors.find((issues) => issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0));
-    if (branch) return branch.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, root, value, hide));
+    const branch = issue.errors.find((issues) =>
+      issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0),
+    );
+    if (branch)
+      return branch.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }, root, value, hide));
   }
   const key = `${root}${issue.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("")}`;
   if (issue.code === "unrecognized_keys") {
@@ -204,7 +223,10 @@ function explain(issue: z.core.$ZodIssue, root: string, value: unknown, hide: bo
     return issue.keys.map((unknown) => ({ key: `${key}.${unknown}`, message: unknownKey(unknown, known) }));
   }
   if (issue.code === "invalid_key") return [{ key, message: `expected ${issue.issues[0]?.message ?? issue.message}` }];
-  const at = issue.path.reduce<unknown>((inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part], value);
+  const at = issue.path.reduce<unknown>(
+    (inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part],
+    value,
+  );
   return [{ key, message: `${hide ? "not valid" : found(at)}; expected ${issue.message}` }];
 }
 

@@ -11,7 +11,7 @@ import { type Artefacts, artefacts } from "./render/artefacts.ts";
 import { check, type Finding } from "./render/checks.ts";
 import { type Declaration, declare } from "./render/program.ts";
 import { counts, kind, tree } from "./render/report.ts";
-import { readStackFile, stacksIn, type StackFile, UsageError } from "./render/stack-file.ts";
+import { readStackFile, type StackFile, stacksIn, UsageError } from "./render/stack-file.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -59,7 +59,8 @@ function show({ stack, declaration: { resources }, files, findings, needs }: Ren
     console.log(`\nSecrets that an \`up\` needs:`);
     for (const { path, purpose, given } of needs) {
       console.log(`  ${given ? "given  " : "missing"}  ${path}: ${purpose}`);
-      if (!given) console.log(`           pulumi config set --stack ${stack} --secret --path 'esteira:secrets.${path}'`);
+      if (!given)
+        console.log(`           pulumi config set --stack ${stack} --secret --path 'esteira:secrets.${path}'`);
     }
   }
   for (const { file, message } of findings) console.error(`\n${folder}/${file}: ${message}`);
@@ -101,7 +102,10 @@ if (import.meta.main) {
   try {
     process.exitCode = await main();
   } catch (error) {
-    const ours = error instanceof UsageError || error instanceof ConfigError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+    const ours =
+      error instanceof UsageError ||
+      error instanceof ConfigError ||
+      (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
     console.error(`esteira: ${ours ? (error as Error).message : (error as Error).stack}`);
     process.exitCode = 2;
   }

@@ -13,7 +13,10 @@ export const expected = (sentence: string) => ({ error: () => sentence, descript
  * @param form an anchored regular expression without flags, so that JSON Schema can carry it
  */
 export const pattern = (form: RegExp, sentence: string) =>
-  z.string({ error: () => sentence }).regex(form, { error: () => sentence }).describe(sentence);
+  z
+    .string({ error: () => sentence })
+    .regex(form, { error: () => sentence })
+    .describe(sentence);
 
 /** One of a closed list; a near miss is answered with the nearest member. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T, what: string) =>

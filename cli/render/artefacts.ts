@@ -23,7 +23,10 @@ const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
 
 const deliveredFile = ({ type, inputs }: DeclaredResource, owner: string) =>
   type === "github:index/repositoryFile:RepositoryFile"
-    ? { path: `github/${owner}/${String(inputs["repository"])}/${String(inputs["file"])}`, text: String(inputs["content"]) }
+    ? {
+        path: `github/${owner}/${String(inputs["repository"])}/${String(inputs["file"])}`,
+        text: String(inputs["content"]),
+      }
     : undefined;
 
 const manifest = ({ type, inputs }: DeclaredResource) => {

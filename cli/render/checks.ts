@@ -16,7 +16,10 @@ export async function check(files: Artefacts): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [file, text] of files) {
     if (file.startsWith("github/") && text.includes(computed)) {
-      findings.push({ file, message: "its content depends on what only a provider knows, so nobody can review it beforehand" });
+      findings.push({
+        file,
+        message: "its content depends on what only a provider knows, so nobody can review it beforehand",
+      });
     }
     if (isWorkflow(file)) findings.push(...(await workflowProblems(file, text)).map((message) => ({ file, message })));
   }
@@ -35,7 +38,9 @@ let parser: ReturnType<typeof loadParser> | undefined;
 const loadParser = () => {
   registerHooks({
     load: (url, context, next) =>
-      url.includes("/@actions/") && url.endsWith(".json") ? next(url, { ...context, importAttributes: { type: "json" } }) : next(url, context),
+      url.includes("/@actions/") && url.endsWith(".json")
+        ? next(url, { ...context, importAttributes: { type: "json" } })
+        : next(url, context),
   });
   return import("@actions/workflow-parser");
 };

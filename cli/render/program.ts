@@ -2,7 +2,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runtime } from "@pulumi/pulumi";
-import { secretPlaceholder, type StackFile } from "./stack-file.ts";
+import type resourceProto from "@pulumi/pulumi/proto/resource_pb.js";
+import type structProto from "google-protobuf/google/protobuf/struct_pb.js";
+import { type StackFile, secretPlaceholder } from "./stack-file.ts";
 
 /** One resource as the program declares it. */
 export interface DeclaredResource {
@@ -33,82 +35,103 @@ const lookups: Record<string, readonly string[]> = {
   "github:index/getUser:getUser": ["id"],
 };
 
-// The messages that the SDK sends to the engine's monitor. No public entry point exports them.
+// The messages that the SDK exchanges with the engine's monitor. No public entry point exports them.
 const require = createRequire(import.meta.url);
-const proto = require("@pulumi/pulumi/proto/resource_pb.js");
-const { Struct } = require("google-protobuf/google/protobuf/struct_pb.js");
+const proto = require("@pulumi/pulumi/proto/resource_pb.js") as typeof resourceProto;
+const { Struct } = require("google-protobuf/google/protobuf/struct_pb.js") as typeof structProto;
 const { waitForRPCs } = require("@pulumi/pulumi/runtime/settings.js") as { waitForRPCs(): Promise<void> };
 
 type Callback = (error: Error | undefined, response?: unknown) => void;
 
 /**
- * Runs `index.ts` on the SDK's test runtime, as a preview: no CLI, account, network or secret is needed.
- *
- * The SDK's mocks know neither the whole chain of a resource's parents nor what is secret; so the one message
- * that declares a resource is answered here, from the request itself, the way the engine's monitor does.
+ * Runs `index.ts` offline, with a stack's own config.
  * @throws what the program throws
  */
-export async function declare(root: string, stack: string, { config, secretKeys }: StackFile): Promise<Declaration> {
-  const resources = new Map<string, DeclaredResource>();
-  let outputs: Record<string, unknown> = {};
-  await runtime.setMocks({ newResource: () => ({ id: undefined, state: {} }), call: () => ({}) }, "esteira", stack, true);
-  runtime.setAllConfig(config, secretKeys);
-
-  const monitor = runtime.getMonitor() as unknown as Record<string, unknown>;
-  monitor["registerResource"] = (request: any, callback: Callback) => {
-    const parent: string = request.getParent();
-    const [type, name]: [string, string] = [request.getType(), request.getName()];
-    const urn = `urn:pulumi:${stack}::esteira::${[...parentTypes(parent), type].join("$")}::${name}`;
-    if (resources.has(urn)) return callback(new Error(`two resources have the name "${name}" and the type ${type}`));
-    resources.set(urn, {
-      urn,
-      type,
-      name,
-      ...(parent && { parent }),
-      inputs: readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>,
-    });
-    const response = new proto.RegisterResourceResponse();
-    response.setUrn(urn);
-    response.setObject(request.getObject());
-    callback(undefined, response);
-  };
-  monitor["registerResourceOutputs"] = (request: any, callback: Callback) => {
-    if (resources.get(request.getUrn())?.type === "pulumi:pulumi:Stack") {
-      outputs = readable(request.getOutputs()?.toJavaScript() ?? {}) as Record<string, unknown>;
-    }
-    callback(undefined, {});
-  };
-  monitor["invoke"] = (request: any, callback: Callback) => {
-    const token: string = request.getTok();
-    const fields = lookups[token];
-    if (!fields) return callback(new Error(`${token} has no offline answer: name its fields in cli/render/program.ts`));
-    const response = new proto.ResourceInvokeResponse();
-    response.setReturn(Struct.fromJavaScript(Object.fromEntries(fields.map((field) => [field, runtime.unknownValue]))));
-    callback(undefined, response);
-  };
-
+export const declare = (root: string, stack: string, stackFile: StackFile): Promise<Declaration> => {
   // A module runs once, so each run asks for it by a name of its own.
   const program = `${pathToFileURL(join(root, "index.ts")).href}?${stack}-${++runs}`;
-  let failure: unknown;
-  const onFailure = (reason: unknown) => (failure ??= reason);
+  return observe(async () => ({ ...(await import(program)) }), stack, stackFile);
+};
+
+/**
+ * Runs a program on the SDK's test runtime, as a preview: no CLI, account, network or secret is needed.
+ *
+ * The SDK's mocks know neither the whole chain of a resource's parents nor what is secret; so the messages
+ * that declare resources are answered here, from the request itself, the way the engine's monitor does.
+ * @param program declares resources and returns the stack's outputs
+ * @throws what the program throws
+ */
+export async function observe(
+  program: () => Promise<Record<string, unknown>>,
+  stack: string,
+  { config, secretKeys }: Pick<StackFile, "config" | "secretKeys"> = { config: {}, secretKeys: [] },
+): Promise<Declaration> {
+  const resources = new Map<string, DeclaredResource>();
+  let outputs: Record<string, unknown> = {};
+  await runtime.setMocks(
+    { newResource: () => ({ id: undefined, state: {} }), call: () => ({}) },
+    "esteira",
+    stack,
+    true,
+  );
+  runtime.setAllConfig(config, secretKeys);
+
+  Object.assign(runtime.getMonitor() as object, {
+    registerResource(request: resourceProto.RegisterResourceRequest, callback: Callback) {
+      const [type, name, parent] = [request.getType(), request.getName(), request.getParent()];
+      const urn = `urn:pulumi:${stack}::esteira::${[...parentTypes(parent), type].join("$")}::${name}`;
+      if (resources.has(urn)) return callback(new Error(`two resources have the type ${type} and the name "${name}"`));
+      const inputs = readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>;
+      resources.set(urn, { urn, type, name, ...(parent && { parent }), inputs });
+      const response = new proto.RegisterResourceResponse();
+      response.setUrn(urn);
+      response.setObject(request.getObject());
+      callback(undefined, response);
+    },
+    registerResourceOutputs(request: resourceProto.RegisterResourceOutputsRequest, callback: Callback) {
+      if (resources.get(request.getUrn())?.type === rootType) {
+        outputs = readable(request.getOutputs()?.toJavaScript() ?? {}) as Record<string, unknown>;
+      }
+      callback(undefined, {});
+    },
+    invoke(request: resourceProto.ResourceInvokeRequest, callback: Callback) {
+      const fields = lookups[request.getTok()];
+      if (!fields) {
+        return callback(
+          new Error(`${request.getTok()} has no offline answer: name its fields in cli/render/program.ts`),
+        );
+      }
+      const response = new proto.ResourceInvokeResponse();
+      response.setReturn(
+        Struct.fromJavaScript(Object.fromEntries(fields.map((field) => [field, runtime.unknownValue]))),
+      );
+      callback(undefined, response);
+    },
+  });
+
+  let failure: { reason: unknown } | undefined;
+  const onFailure = (reason: unknown) => (failure ??= { reason });
   process.on("unhandledRejection", onFailure);
   try {
-    await runtime.runInPulumiStack(async () => ({ ...(await import(program)) }));
+    await runtime.runInPulumiStack(program);
     await waitForRPCs();
+    // A rejection that nobody handles is told one turn later.
     await new Promise(setImmediate);
   } finally {
     process.off("unhandledRejection", onFailure);
   }
-  if (failure) throw failure;
+  if (failure) throw failure.reason;
   return { resources: [...resources.values()].sort((a, b) => (a.urn < b.urn ? -1 : 1)), outputs };
 }
+
+const rootType = "pulumi:pulumi:Stack";
 
 let runs = 0;
 
 /** The types above a resource. The stack is everybody's parent and left out, as in every URN. */
 const parentTypes = (parent: string): string[] => {
   const type = parent.split("::")[2];
-  return type === undefined || type === "pulumi:pulumi:Stack" ? [] : [type];
+  return type === undefined || type === rootType ? [] : [type];
 };
 
 /** A property as a person reads it, out of the form in which it travels. */

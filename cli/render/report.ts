@@ -8,7 +8,9 @@ export function tree(resources: readonly DeclaredResource[]): string {
   const children = Map.groupBy(resources, ({ parent }) => parent ?? "");
   const lines: string[] = [];
   const walk = (parent: string, indent: string) => {
-    const byType = [...Map.groupBy(children.get(parent) ?? [], ({ type }) => type)].sort(([a], [b]) => (a < b ? -1 : 1));
+    const byType = [...Map.groupBy(children.get(parent) ?? [], ({ type }) => type)].sort(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
     const rows = byType.flatMap(([type, siblings]) => [
       ...siblings.slice(0, siblings.length > shown + 1 ? shown : undefined),
       ...(siblings.length > shown + 1 ? [`… and ${siblings.length - shown} more of ${kind(type)}`] : []),

@@ -37,7 +37,9 @@ export function readStackFile(root: string, stack: string): StackFile {
   if (!existsSync(join(root, file))) {
     const stacks = stacksIn(root);
     const close = nearest(stack, stacks);
-    throw new UsageError(`there is no ${file}; ${close ? `did you mean --stack ${close}?` : `stacks are ${stacks.join(", ")}`}`);
+    throw new UsageError(
+      `there is no ${file}; ${close ? `did you mean --stack ${close}?` : `stacks are ${stacks.join(", ")}`}`,
+    );
   }
   const document = parseDocument(readFileSync(join(root, file), "utf8"));
   const [broken] = document.errors;

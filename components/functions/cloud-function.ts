@@ -1,7 +1,7 @@
 import * as gcp from "@pulumi/gcp";
 import { ComponentResource, type ComponentResourceOptions, type Input } from "@pulumi/pulumi";
 import { accountNamed, createAccount, type ServiceAccount } from "../google/account.ts";
-import { grant, type GrantTarget } from "../google/grant.ts";
+import { type GrantTarget, grant } from "../google/grant.ts";
 import { mebibytes } from "../google/names.ts";
 
 /** Where a function's code lies in Cloud Storage. */
@@ -100,13 +100,21 @@ export class CloudFunction extends ComponentResource {
     // Names come known beforehand, so the order has to be said: a member must exist before it is granted anything.
     const after = this.account.resource ? [this.account.resource] : [];
     const needed = Object.entries(args.secrets ?? {}).map(([variable, { secret }]) =>
-      grant(`${name}-secret-${variable}`, this.account.member, "roles/secretmanager.secretAccessor", { secret, project }, {
-        parent: this,
-        dependsOn: after,
-      }),
+      grant(
+        `${name}-secret-${variable}`,
+        this.account.member,
+        "roles/secretmanager.secretAccessor",
+        { secret, project },
+        {
+          parent: this,
+          dependsOn: after,
+        },
+      ),
     );
     for (const { role, on } of args.roles ?? []) {
-      needed.push(grant(`${name}-${grantName(role, on)}`, this.account.member, role, on, { parent: this, dependsOn: after }));
+      needed.push(
+        grant(`${name}-${grantName(role, on)}`, this.account.member, role, on, { parent: this, dependsOn: after }),
+      );
     }
 
     this.function = new gcp.cloudfunctionsv2.Function(
@@ -142,7 +150,11 @@ export class CloudFunction extends ComponentResource {
         },
         deletionPolicy: args.deletionPolicy ?? "DELETE",
       },
-      { parent: this, dependsOn: [...after, ...needed], ignoreChanges: ["buildConfig.source", "buildConfig.environmentVariables"] },
+      {
+        parent: this,
+        dependsOn: [...after, ...needed],
+        ignoreChanges: ["buildConfig.source", "buildConfig.environmentVariables"],
+      },
     );
 
     for (const member of args.invokers ?? []) {
@@ -163,7 +175,15 @@ const grantName = (role: string, on: GrantTarget) => {
 };
 
 function refuseContradictions(name: string, args: CloudFunctionArgs): void {
-  const { concurrency = 1, cpu, minInstances = 0, maxInstances = 100, memory = "256Mi", environment = {}, secrets = {} } = args;
+  const {
+    concurrency = 1,
+    cpu,
+    minInstances = 0,
+    maxInstances = 100,
+    memory = "256Mi",
+    environment = {},
+    secrets = {},
+  } = args;
   const refuse = (what: string) => {
     throw new Error(`CloudFunction ${name}: ${what}`);
   };
@@ -177,4 +197,3 @@ function refuseContradictions(name: string, args: CloudFunctionArgs): void {
   const both = Object.keys(environment).find((variable) => variable in secrets);
   if (both) refuse(`environment.${both} contradicts secrets.${both}: a variable has one source`);
 }
-

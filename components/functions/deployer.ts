@@ -1,5 +1,13 @@
 import * as gcp from "@pulumi/gcp";
-import { ComponentResource, type ComponentResourceOptions, type Input, interpolate, type Output, type Resource, secret } from "@pulumi/pulumi";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  type Input,
+  interpolate,
+  type Output,
+  type Resource,
+  secret,
+} from "@pulumi/pulumi";
 import { createAccount, type ServiceAccount } from "../google/account.ts";
 import { grant } from "../google/grant.ts";
 
@@ -66,7 +74,10 @@ export class Deployer extends ComponentResource {
       const on = { serviceAccount: account.name };
       this.actAs.set(
         account.email,
-        grant(`${name}-act-as-${key}`, this.account.member, "roles/iam.serviceAccountUser", on, { parent: this, dependsOn }),
+        grant(`${name}-act-as-${key}`, this.account.member, "roles/iam.serviceAccountUser", on, {
+          parent: this,
+          dependsOn,
+        }),
       );
     }
 

@@ -40,12 +40,22 @@ export class FunctionBuild extends ComponentResource {
     const { project, location, bucketName: bucketId } = args;
     const parent = { parent: this };
 
-    this.account = createAccount(`${name}-account`, { id: name, project, displayName: `${name} (Cloud Build)` }, parent);
+    this.account = createAccount(
+      `${name}-account`,
+      { id: name, project, displayName: `${name} (Cloud Build)` },
+      parent,
+    );
     for (const role of buildRoles) {
-      grant(`${name}-${role.slice("roles/".length)}`, this.account.member, role, { project }, {
-        parent: this,
-        dependsOn: [this.account.resource!],
-      });
+      grant(
+        `${name}-${role.slice("roles/".length)}`,
+        this.account.member,
+        role,
+        { project },
+        {
+          parent: this,
+          dependsOn: [this.account.resource!],
+        },
+      );
     }
 
     const bucket = new gcp.storage.Bucket(
@@ -86,4 +96,7 @@ import functions_framework
 def answer(request):
     return "No version has been deployed yet.\\n", 503
 
-${[...new Set(entryPoints)].sort().map((entry) => `\n${entry} = functions_framework.http(answer)\n`).join("")}`;
+${[...new Set(entryPoints)]
+  .sort()
+  .map((entry) => `\n${entry} = functions_framework.http(answer)\n`)
+  .join("")}`;

@@ -1,6 +1,7 @@
 /** What GitHub accepts as names: the vocabulary that config schemas are made of. */
-import { expected, pattern, whole } from "../schema.ts";
+
 import { z } from "zod";
+import { expected, pattern, whole } from "../schema.ts";
 
 /** The login of a user or an organisation. */
 export const login = pattern(
@@ -22,9 +23,12 @@ export const branchName = pattern(/^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$/, "a bra
  * `gh api users/LOGIN --jq .id` and `gh api orgs/ORG/teams/SLUG --jq .id` print them.
  */
 export const reviewers = z
-  .strictObject({
-    users: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a user's numeric id")).default([]),
-    teams: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a team's numeric id")).default([]),
-  }, { error: () => "an object with `users` and `teams`, lists of numeric ids" })
+  .strictObject(
+    {
+      users: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a user's numeric id")).default([]),
+      teams: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a team's numeric id")).default([]),
+    },
+    { error: () => "an object with `users` and `teams`, lists of numeric ids" },
+  )
   .refine((r) => r.users.length + r.teams.length <= 6, expected("at most 6 reviewers, users and teams together"))
   .describe("Who approves a deployment: numeric ids of users and teams, 6 at most");

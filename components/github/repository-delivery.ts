@@ -97,7 +97,8 @@ export class RepositoryDelivery extends ComponentResource {
         preventSelfReview: args.preventSelfReview ?? args.reviewers !== undefined,
         // GitHub lets administrators pass by default; who approves is then no rule.
         canAdminsBypass: args.reviewers === undefined,
-        deploymentBranchPolicy: patterns.length > 0 ? { protectedBranches: false, customBranchPolicies: true } : undefined,
+        deploymentBranchPolicy:
+          patterns.length > 0 ? { protectedBranches: false, customBranchPolicies: true } : undefined,
       },
       { parent: this },
     );
@@ -107,15 +108,27 @@ export class RepositoryDelivery extends ComponentResource {
       resource,
       ...patterns.map(
         ({ key, policy }) =>
-          new github.RepositoryEnvironmentDeploymentPolicy(`${name}-${key}`, { repository, environment, ...policy }, inside),
+          new github.RepositoryEnvironmentDeploymentPolicy(
+            `${name}-${key}`,
+            { repository, environment, ...policy },
+            inside,
+          ),
       ),
       ...Object.entries(args.secrets ?? {}).map(
         ([secretName, value]) =>
-          new github.ActionsEnvironmentSecret(`${name}-${secretName}`, { repository, environment, secretName, value }, inside),
+          new github.ActionsEnvironmentSecret(
+            `${name}-${secretName}`,
+            { repository, environment, secretName, value },
+            inside,
+          ),
       ),
       ...Object.entries(args.variables ?? {}).map(
         ([variableName, value]) =>
-          new github.ActionsEnvironmentVariable(`${name}-${variableName}`, { repository, environment, variableName, value }, inside),
+          new github.ActionsEnvironmentVariable(
+            `${name}-${variableName}`,
+            { repository, environment, variableName, value },
+            inside,
+          ),
       ),
     ];
   }
@@ -130,7 +143,10 @@ export class RepositoryDelivery extends ComponentResource {
     let dependsOn = before;
     if (via === "pull-request") {
       target = headBranch;
-      dependsOn = [...before, new github.Branch(`${name}-branch`, { repository, branch: headBranch, sourceBranch: base }, parent)];
+      dependsOn = [
+        ...before,
+        new github.Branch(`${name}-branch`, { repository, branch: headBranch, sourceBranch: base }, parent),
+      ];
     }
     for (const [file, content] of files) {
       dependsOn = [
@@ -162,8 +178,10 @@ function refuseContradictions(name: string, args: RepositoryDeliveryArgs): void 
   const refuse = (what: string) => {
     throw new Error(`RepositoryDelivery ${name}: ${what}`);
   };
-  if (headBranch !== undefined && via === "push") refuse(`headBranch "${headBranch}" contradicts via "push": only a pull request has one`);
-  if (headBranch === branch) refuse(`headBranch "${headBranch}" contradicts branch "${branch}": a pull request needs two`);
+  if (headBranch !== undefined && via === "push")
+    refuse(`headBranch "${headBranch}" contradicts via "push": only a pull request has one`);
+  if (headBranch === branch)
+    refuse(`headBranch "${headBranch}" contradicts branch "${branch}": a pull request needs two`);
   for (const [environment, { reviewers, preventSelfReview }] of Object.entries(environments)) {
     if (preventSelfReview && !reviewers) {
       refuse(`environments.${environment}.preventSelfReview contradicts reviewers: there are none to review`);

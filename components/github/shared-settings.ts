@@ -47,7 +47,11 @@ export class SharedSettings extends ComponentResource {
           new github.ActionsSecret(`${name}-${repository}-${secretName}`, { repository, secretName, value }, parent);
         }
         for (const [variableName, value] of variables) {
-          new github.ActionsVariable(`${name}-${repository}-${variableName}`, { repository, variableName, value }, parent);
+          new github.ActionsVariable(
+            `${name}-${repository}-${variableName}`,
+            { repository, variableName, value },
+            parent,
+          );
         }
       }
     }

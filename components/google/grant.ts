@@ -33,9 +33,14 @@ export function grant(
     return new gcp.bigquery.DatasetIamMember(name, { datasetId: on.dataset, project: on.project, role, member }, opts);
   }
   if ("secret" in on) {
-    return new gcp.secretmanager.SecretIamMember(name, { secretId: on.secret, project: on.project, role, member }, opts);
+    return new gcp.secretmanager.SecretIamMember(
+      name,
+      { secretId: on.secret, project: on.project, role, member },
+      opts,
+    );
   }
-  if ("topic" in on) return new gcp.pubsub.TopicIAMMember(name, { topic: on.topic, project: on.project, role, member }, opts);
+  if ("topic" in on)
+    return new gcp.pubsub.TopicIAMMember(name, { topic: on.topic, project: on.project, role, member }, opts);
   if ("serviceAccount" in on) {
     return new gcp.serviceaccount.IAMMember(name, { serviceAccountId: on.serviceAccount, role, member }, opts);
   }

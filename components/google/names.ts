@@ -13,26 +13,56 @@ export const projectId = pattern(
 /** The number of a project, written as text or as a number. */
 export const projectNumber = z.union(
   [z.string().regex(/^[1-9][0-9]{5,14}$/), z.int().min(100000)],
-  expected("a Google Cloud project number, as `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it"),
+  expected(
+    "a Google Cloud project number, as `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it",
+  ),
 );
 
 /** Regions that serve Cloud Run functions. @see https://cloud.google.com/run/docs/locations */
 const regions = [
   "africa-south1",
-  "asia-east1", "asia-east2",
-  "asia-northeast1", "asia-northeast2", "asia-northeast3",
-  "asia-south1", "asia-south2",
-  "asia-southeast1", "asia-southeast2", "asia-southeast3",
-  "australia-southeast1", "australia-southeast2",
+  "asia-east1",
+  "asia-east2",
+  "asia-northeast1",
+  "asia-northeast2",
+  "asia-northeast3",
+  "asia-south1",
+  "asia-south2",
+  "asia-southeast1",
+  "asia-southeast2",
+  "asia-southeast3",
+  "australia-southeast1",
+  "australia-southeast2",
   "europe-central2",
-  "europe-north1", "europe-north2",
+  "europe-north1",
+  "europe-north2",
   "europe-southwest1",
-  "europe-west1", "europe-west2", "europe-west3", "europe-west4", "europe-west6", "europe-west8", "europe-west9",
-  "europe-west10", "europe-west12",
-  "me-central1", "me-central2", "me-west1",
-  "northamerica-northeast1", "northamerica-northeast2", "northamerica-south1",
-  "southamerica-east1", "southamerica-west1",
-  "us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1", "us-west2", "us-west3", "us-west4",
+  "europe-west1",
+  "europe-west2",
+  "europe-west3",
+  "europe-west4",
+  "europe-west6",
+  "europe-west8",
+  "europe-west9",
+  "europe-west10",
+  "europe-west12",
+  "me-central1",
+  "me-central2",
+  "me-west1",
+  "northamerica-northeast1",
+  "northamerica-northeast2",
+  "northamerica-south1",
+  "southamerica-east1",
+  "southamerica-west1",
+  "us-central1",
+  "us-east1",
+  "us-east4",
+  "us-east5",
+  "us-south1",
+  "us-west1",
+  "us-west2",
+  "us-west3",
+  "us-west4",
 ] as const;
 
 export const region = oneOf(regions, "a Google Cloud region");
@@ -68,4 +98,4 @@ export const secretId = pattern(/^[A-Za-z0-9_-]{1,255}$/, "the ID of a Secret Ma
 export const memory = pattern(/^[1-9][0-9]*(Mi|Gi)$/, "an amount of memory in Mi or Gi, such as 256Mi or 1Gi");
 
 /** An amount of memory as a number of MiB. */
-export const mebibytes = (amount: string): number => Number.parseInt(amount) * (amount.endsWith("Gi") ? 1024 : 1);
+export const mebibytes = (amount: string): number => Number.parseInt(amount, 10) * (amount.endsWith("Gi") ? 1024 : 1);

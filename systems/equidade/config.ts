@@ -8,14 +8,17 @@ const variableName = pattern(/^[A-Z_][A-Z0-9_]*$/, "a variable's name: capital l
 
 /** A role and the one resource that it is given on. */
 const roleOn = z
-  .strictObject({
-    role: google.role,
-    bucket: z.string().optional().describe("Name of a Cloud Storage bucket"),
-    dataset: z.string().optional().describe("ID of a BigQuery dataset"),
-    secret: google.secretId.optional(),
-    topic: z.string().optional().describe("Name of a Pub/Sub topic"),
-    project: z.literal(true).optional().describe("The whole project: only where no narrower resource will do"),
-  }, { error: () => "an object with `role` and what it is given on" })
+  .strictObject(
+    {
+      role: google.role,
+      bucket: z.string().optional().describe("Name of a Cloud Storage bucket"),
+      dataset: z.string().optional().describe("ID of a BigQuery dataset"),
+      secret: google.secretId.optional(),
+      topic: z.string().optional().describe("Name of a Pub/Sub topic"),
+      project: z.literal(true).optional().describe("The whole project: only where no narrower resource will do"),
+    },
+    { error: () => "an object with `role` and what it is given on" },
+  )
   .refine(
     ({ role: _, ...on }) => Object.values(on).filter((target) => target !== undefined).length === 1,
     expected("a role on exactly one of bucket, dataset, secret, topic or `project: true`"),
@@ -25,7 +28,12 @@ const roleOn = z
 const settings = {
   runtime: oneOf(["python311", "python312", "python313", "python314"], "a Python runtime").optional(),
   memory: google.memory.optional(),
-  cpu: z.number({ error: () => "a number of CPUs, such as 1 or 0.5" }).min(0.08).max(8).optional().describe("CPUs per instance"),
+  cpu: z
+    .number({ error: () => "a number of CPUs, such as 1 or 0.5" })
+    .min(0.08)
+    .max(8)
+    .optional()
+    .describe("CPUs per instance"),
   timeout: whole(1, 3600, "seconds for one request").optional(),
   concurrency: whole(1, 1000, "requests per instance at a time").optional(),
   minInstances: whole(0, 1000, "instances kept warm").optional(),
@@ -33,7 +41,10 @@ const settings = {
   ingress: oneOf(["all", "internal-only", "internal-and-gclb"], "what reaches the function").optional(),
   invokers: z.array(google.principal).optional().describe("Who may call the function; nobody by default"),
   environment: z.record(variableName, z.string()).optional().describe("Environment variables"),
-  secrets: z.record(variableName, google.secretId).optional().describe("Environment variables from Secret Manager: variable to secret ID"),
+  secrets: z
+    .record(variableName, google.secretId)
+    .optional()
+    .describe("Environment variables from Secret Manager: variable to secret ID"),
   roles: z.array(roleOn).optional().describe("Roles of the function's account, each on the narrowest resource"),
 };
 
@@ -45,7 +56,10 @@ const contradictions = (at: Settings): { key: string; sentence: string } | undef
     return { key: "minInstances", sentence: `no more than maxInstances, which is ${at.maxInstances ?? 100}` };
   }
   if ((at.concurrency ?? 1) > 1 && at.cpu !== undefined && at.cpu < 1) {
-    return { key: "concurrency", sentence: `1 where cpu is ${at.cpu}: more than one request at a time needs a whole CPU` };
+    return {
+      key: "concurrency",
+      sentence: `1 where cpu is ${at.cpu}: more than one request at a time needs a whole CPU`,
+    };
   }
   if ((at.cpu ?? 0) >= 4 && mebibytes(at.memory ?? "256Mi") < 2048) {
     return { key: "cpu", sentence: `less than 4 where memory is ${at.memory ?? "256Mi"}: 4 CPUs and more need 2Gi` };
@@ -57,7 +71,9 @@ const functionObject = z.strictObject({
   name: google.functionName,
   repository: repositoryName.optional().describe("The function's repository; its name by default"),
   entryPoint: pattern(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a Python function").default("main"),
-  serviceAccount: google.serviceAccountEmail.optional().describe("An existing account to run as; one is created by default"),
+  serviceAccount: google.serviceAccountEmail
+    .optional()
+    .describe("An existing account to run as; one is created by default"),
   ...settings,
 });
 
@@ -76,33 +92,36 @@ const fn = z.union([google.functionName, functionObject], {
  *     - cloud-function-1
  */
 export const schema = z
-  .strictObject({
-    project: google.projectId,
-    projectNumber: google.projectNumber.optional(),
-    region: google.region,
-    package: pattern(
-      /^[a-z0-9]+(-[a-z0-9]+)*$/,
-      "the package's name on its index, normalised: lower-case letters, digits and single hyphens",
-    ).default("equidade-data-package"),
-    packageRepository: repositoryName.optional().describe("The package's repository; its name by default"),
-    branch: branchName.default("main").describe("The repositories' default branch"),
-    release: oneOf(["final", "pre-release", "by-hand"], "which releases start a deploy")
-      .optional()
-      .describe("Which releases start a deploy; prod: final, staging: pre-release, others: by-hand"),
-    auth: oneOf(["keyless", "key"], "how workflows reach Google")
-      .default("keyless")
-      .describe("keyless: Workload Identity Federation; key: a service-account key in the secret GCP_SA_KEY"),
-    triggerApp: pattern(/^(Iv[A-Za-z0-9.]{8,}|[1-9][0-9]*)$/, "the client ID or app ID of a GitHub App, as text")
-      .optional()
-      .describe("A GitHub App that sends the events instead of the personal token in DEPLOY_TRIGGER_TOKEN"),
-    via: oneOf(["push", "pull-request"], "how files reach a repository").default("push"),
-    reviewers: reviewers.optional(),
-    deletionPolicy: oneOf(["DELETE", "PREVENT", "ABANDON"], "what happens to a function that leaves the file")
-      .optional()
-      .describe("What happens to a function that leaves the file; prod: PREVENT, others: DELETE"),
-    defaults: z.strictObject(settings).prefault({}).describe("What every function has unless it says otherwise"),
-    functions: z.array(fn, { error: () => "a list of functions" }).min(1, { error: () => "at least one function" }),
-  }, { error: () => "an object" })
+  .strictObject(
+    {
+      project: google.projectId,
+      projectNumber: google.projectNumber.optional(),
+      region: google.region,
+      package: pattern(
+        /^[a-z0-9]+(-[a-z0-9]+)*$/,
+        "the package's name on its index, normalised: lower-case letters, digits and single hyphens",
+      ).default("equidade-data-package"),
+      packageRepository: repositoryName.optional().describe("The package's repository; its name by default"),
+      branch: branchName.default("main").describe("The repositories' default branch"),
+      release: oneOf(["final", "pre-release", "by-hand"], "which releases start a deploy")
+        .optional()
+        .describe("Which releases start a deploy; prod: final, staging: pre-release, others: by-hand"),
+      auth: oneOf(["keyless", "key"], "how workflows reach Google")
+        .default("keyless")
+        .describe("keyless: Workload Identity Federation; key: a service-account key in the secret GCP_SA_KEY"),
+      triggerApp: pattern(/^(Iv[A-Za-z0-9.]{8,}|[1-9][0-9]*)$/, "the client ID or app ID of a GitHub App, as text")
+        .optional()
+        .describe("A GitHub App that sends the events instead of the personal token in DEPLOY_TRIGGER_TOKEN"),
+      via: oneOf(["push", "pull-request"], "how files reach a repository").default("push"),
+      reviewers: reviewers.optional(),
+      deletionPolicy: oneOf(["DELETE", "PREVENT", "ABANDON"], "what happens to a function that leaves the file")
+        .optional()
+        .describe("What happens to a function that leaves the file; prod: PREVENT, others: DELETE"),
+      defaults: z.strictObject(settings).prefault({}).describe("What every function has unless it says otherwise"),
+      functions: z.array(fn, { error: () => "a list of functions" }).min(1, { error: () => "at least one function" }),
+    },
+    { error: () => "an object" },
+  )
   .refine((config) => config.auth !== "keyless" || config.projectNumber !== undefined, {
     path: ["projectNumber"],
     when: () => true,
@@ -119,7 +138,10 @@ export const schema = z
         const path = typeof entry === "string" ? ["functions", index] : ["functions", index, key];
         context.issues.push({ code: "custom", input: each, path, message: sentence });
       };
-      for (const [key, value] of [["name", each?.name], ["repository", each?.repository ?? each?.name]] as const) {
+      for (const [key, value] of [
+        ["name", each?.name],
+        ["repository", each?.repository ?? each?.name],
+      ] as const) {
         if (typeof value !== "string") continue;
         const first = seen[key].get(value.toLowerCase());
         if (first === undefined) seen[key].set(value.toLowerCase(), index);
@@ -161,7 +183,12 @@ export function resolve(parsed: Parsed, environment: string): EquidadeConfig {
     deletionPolicy: parsed.deletionPolicy ?? (environment === "prod" ? "PREVENT" : "DELETE"),
     functions: functions.map((entry) => {
       const each = typeof entry === "string" ? { name: entry, entryPoint: "main" } : entry;
-      return { ...defaults, ...each, runtime: each.runtime ?? defaults.runtime ?? "python313", repository: each.repository ?? each.name };
+      return {
+        ...defaults,
+        ...each,
+        runtime: each.runtime ?? defaults.runtime ?? "python313",
+        repository: each.repository ?? each.name,
+      };
     }),
   };
 }

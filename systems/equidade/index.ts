@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import * as github from "@pulumi/github";
 import { ComponentResource, type ComponentResourceOptions, type Output, type Resource } from "@pulumi/pulumi";
-import type { SystemFacts } from "../../audit/schema.ts";
 import { fileFact } from "../../audit/facts.ts";
+import type { SystemFacts } from "../../audit/schema.ts";
 import { CloudFunction } from "../../components/functions/cloud-function.ts";
 import { Deployer, type DeployerAuth } from "../../components/functions/deployer.ts";
 import { FunctionBuild } from "../../components/functions/function-build.ts";
@@ -58,7 +58,15 @@ export class Equidade extends ComponentResource {
     const files: SystemFacts["files"] = [];
     const deliver = (repository: string, path: string, workflow: Workflow, source: string) => {
       const text = renderWorkflow(workflow, `systems/equidade/${source}`);
-      files.push(fileFact({ repository: `${hub.owner}/${repository}`, branch: config.branch, path, text, actions: actionsOf(workflow) }));
+      files.push(
+        fileFact({
+          repository: `${hub.owner}/${repository}`,
+          branch: config.branch,
+          path,
+          text,
+          actions: actionsOf(workflow),
+        }),
+      );
       return { [path]: text };
     };
 
@@ -76,25 +84,39 @@ export class Equidade extends ComponentResource {
     );
     const functions = config.functions.map((fn) => ({
       fn,
-      resource: new CloudFunction(`${name}-${fn.name}`, { ...functionArgs(fn, config), source: build.source, buildServiceAccount: build.account.name }, {
-        parent: this,
-        dependsOn: [apis, build],
-      }),
+      resource: new CloudFunction(
+        `${name}-${fn.name}`,
+        { ...functionArgs(fn, config), source: build.source, buildServiceAccount: build.account.name },
+        {
+          parent: this,
+          dependsOn: [apis, build],
+        },
+      ),
     }));
     const runtimeAccounts = functions.map(({ fn, resource }) => ({ key: fn.name, account: resource.account }));
     const deployer = new Deployer(
       `${name}-deployer`,
-      { project, actAs: [{ key: "build", account: build.account }, ...unique(runtimeAccounts)], auth: this.auth(config, hub) },
+      {
+        project,
+        actAs: [{ key: "build", account: build.account }, ...unique(runtimeAccounts)],
+        auth: this.auth(config, hub),
+      },
       inProject,
     );
 
     const before: Resource[] = [];
     if (deployer.key) {
-      before.push(new SharedSettings(
-        `${name}-key`,
-        { ...hub, repositories: config.functions.map((fn) => fn.repository), secrets: { [keySecret(config)]: deployer.key } },
-        parent,
-      ));
+      before.push(
+        new SharedSettings(
+          `${name}-key`,
+          {
+            ...hub,
+            repositories: config.functions.map((fn) => fn.repository),
+            secrets: { [keySecret(config)]: deployer.key },
+          },
+          parent,
+        ),
+      );
     }
     const release = config.release === "final" ? releaseFiles() : {};
     new RepositoryDelivery(
@@ -126,10 +148,16 @@ export class Equidade extends ComponentResource {
       parent,
     );
     for (const [path, text] of Object.entries(release)) {
-      files.push(fileFact({ repository: `${hub.owner}/${config.packageRepository}`, branch: config.branch, path, text }));
+      files.push(
+        fileFact({ repository: `${hub.owner}/${config.packageRepository}`, branch: config.branch, path, text }),
+      );
     }
     for (const { fn, resource } of functions) {
-      const target = { deployer: deployer.account.email, workloadIdentityProvider: deployer.workloadIdentityProvider, url: resource.url };
+      const target = {
+        deployer: deployer.account.email,
+        workloadIdentityProvider: deployer.workloadIdentityProvider,
+        url: resource.url,
+      };
       new RepositoryDelivery(
         `${name}-${fn.name}`,
         {
@@ -137,7 +165,12 @@ export class Equidade extends ComponentResource {
           branch: config.branch,
           via: config.via,
           headBranch: config.via === "pull-request" ? `esteira/${name}-${config.environment}` : undefined,
-          files: deliver(fn.repository, workflowPath("deploy", config), deploy(fn, config, hub.owner, target), "function-repository/deploy.ts"),
+          files: deliver(
+            fn.repository,
+            workflowPath("deploy", config),
+            deploy(fn, config, hub.owner, target),
+            "function-repository/deploy.ts",
+          ),
         },
         // The workflow's first run is its own push: by then there must be a function to deploy to.
         { parent: this, dependsOn: [resource, ...deployer.readyFor(resource.account), ...before] },
@@ -148,8 +181,16 @@ export class Equidade extends ComponentResource {
       projects: [project],
       endpoints: functions.map(({ fn, resource }) => ({ name: fn.name, url: resource.url })),
       serviceAccounts: [
-        { email: deployer.account.email, purpose: "deploys from GitHub", roles: deployerRoles(project, build.account, runtimeAccounts) },
-        { email: build.account.email, purpose: "builds functions", roles: build.roles.map((role) => ({ role, on: `project ${project}` })) },
+        {
+          email: deployer.account.email,
+          purpose: "deploys from GitHub",
+          roles: deployerRoles(project, build.account, runtimeAccounts),
+        },
+        {
+          email: build.account.email,
+          purpose: "builds functions",
+          roles: build.roles.map((role) => ({ role, on: `project ${project}` })),
+        },
         ...functions.map(({ fn, resource }) => ({
           email: resource.account.email,
           purpose: `runs ${fn.name}`,
@@ -163,7 +204,13 @@ export class Equidade extends ComponentResource {
           origin: "stack config" as const,
         })),
         ...(deployer.key
-          ? [{ name: keySecret(config), destination: `${hub.owner}: the functions' repositories`, origin: "made by the program" as const }]
+          ? [
+              {
+                name: keySecret(config),
+                destination: `${hub.owner}: the functions' repositories`,
+                origin: "made by the program" as const,
+              },
+            ]
           : []),
       ],
       files,
@@ -187,7 +234,7 @@ export class Equidade extends ComponentResource {
 
 const ownerId = (hub: GithubConfig, parent: ComponentResource): Output<string> =>
   hub.ownerType === "organization"
-    ? github.getOrganizationOutput({ name: hub.owner }, { parent }).id
+    ? github.getOrganizationOutput({ name: hub.owner, summaryOnly: true }, { parent }).id
     : github.getUserOutput({ username: hub.owner }, { parent }).id;
 
 const releaseFiles = (): Record<string, string> => ({
@@ -202,9 +249,8 @@ const releasedVersions = {
 };
 
 /** Two functions may share an account; who deploys them needs the right once. */
-const unique = (accounts: readonly { key: string; account: ServiceAccount }[]) => [
-  ...new Map([...accounts].reverse().map((each) => [each.account.email, each])).values(),
-].reverse();
+const unique = (accounts: readonly { key: string; account: ServiceAccount }[]) =>
+  [...new Map([...accounts].reverse().map((each) => [each.account.email, each])).values()].reverse();
 
 function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
   const { name: functionName, repository: _, secrets = {}, roles = [], ...settings } = fn;
@@ -232,7 +278,10 @@ const functionRoles = (fn: FunctionConfig, config: EquidadeConfig) => [
     const [kind, name] = Object.entries(on).find(([, value]) => value !== undefined)!;
     return { role, on: kind === "project" ? `project ${config.project}` : `${kind} ${String(name)}` };
   }),
-  ...Object.values(fn.secrets ?? {}).map((secret) => ({ role: "roles/secretmanager.secretAccessor", on: `secret ${secret}` })),
+  ...Object.values(fn.secrets ?? {}).map((secret) => ({
+    role: "roles/secretmanager.secretAccessor",
+    on: `secret ${secret}`,
+  })),
 ];
 
 const deployerRoles = (project: string, build: ServiceAccount, runtime: readonly { account: ServiceAccount }[]) => [

@@ -10,11 +10,13 @@ const suffix = ({ environment }: Environment, separator: string): string =>
 export const eventType = (config: Environment): string => `package-updated${suffix(config, "-")}`;
 
 /** Path of an environment's workflow file. */
-export const workflowPath = (name: string, config: Environment): string => `.github/workflows/${name}${suffix(config, "-")}.yml`;
+export const workflowPath = (name: string, config: Environment): string =>
+  `.github/workflows/${name}${suffix(config, "-")}.yml`;
 
 /** A workflow's name as GitHub lists it. */
 export const named = (name: string, config: Environment): string =>
   config.environment === "prod" ? name : `${name} (${config.environment})`;
 
 /** The secret with the deployer's key. An organisation has one of a name, so environments need names of their own. */
-export const keySecret = (config: Environment): string => `GCP_SA_KEY${suffix(config, "_").toUpperCase().replaceAll("-", "_")}`;
+export const keySecret = (config: Environment): string =>
+  `GCP_SA_KEY${suffix(config, "_").toUpperCase().replaceAll("-", "_")}`;

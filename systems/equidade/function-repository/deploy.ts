@@ -26,7 +26,11 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
       repository_dispatch: { types: [eventType(config)] },
       workflow_dispatch: {
         inputs: {
-          version: { description: "A released version, such as v0.2.3; empty: the one that is pinned", required: false, type: "string" },
+          version: {
+            description: "A released version, such as v0.2.3; empty: the one that is pinned",
+            required: false,
+            type: "string",
+          },
         },
       },
       ...(commits ? { push: { branches: [config.branch] } } : {}),
@@ -40,13 +44,20 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
         "runs-on": runner,
         "timeout-minutes": 30,
         environment: { name: config.environment, url: target.url },
-        permissions: { contents: commits ? "write" : "read", ...(target.workloadIdentityProvider ? { "id-token": "write" } : {}) },
+        permissions: {
+          contents: commits ? "write" : "read",
+          ...(target.workloadIdentityProvider ? { "id-token": "write" } : {}),
+        },
         steps: [
           {
             name: "Check out",
             uses: checkout.uses,
             // The branch's tip, not the commit of the event: a run that waited must not deploy what is old by now.
-            with: { ...(config.release === "by-hand" ? {} : { ref: config.branch }), path: source, "persist-credentials": false },
+            with: {
+              ...(config.release === "by-hand" ? {} : { ref: config.branch }),
+              path: source,
+              "persist-credentials": false,
+            },
           },
           {
             name: "Pin the package",

@@ -1,5 +1,5 @@
 import { createGithubAppToken } from "../../../components/github/actions.ts";
-import { type Job, runner, script, type Step, type Workflow } from "../../../components/github/workflow.ts";
+import { type Job, runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
 import type { EquidadeConfig } from "../config.ts";
 import { eventType, named } from "../names.ts";
 
@@ -10,7 +10,10 @@ const atATime = 20;
 
 /** A release of the package, told to every function's repository. */
 export const triggerDeploys = (config: EquidadeConfig, owner: string): Workflow => {
-  const dispatches = chunks(config.functions.map((fn) => fn.repository), matrixLimit);
+  const dispatches = chunks(
+    config.functions.map((fn) => fn.repository),
+    matrixLimit,
+  );
   const dispatchJobs = dispatches.map((repositories, index): [string, Job] => {
     const id = index === 0 ? "dispatch" : `dispatch-${index + 1}`;
     return [id, dispatch(id, repositories, config)];
@@ -22,7 +25,11 @@ export const triggerDeploys = (config: EquidadeConfig, owner: string): Workflow 
       ...(config.release === "by-hand" ? {} : { release: { types: ["published"] } }),
       workflow_dispatch: {
         inputs: {
-          version: { description: "A released version, such as v0.2.3; an older one is a rollback", required: true, type: "string" },
+          version: {
+            description: "A released version, such as v0.2.3; an older one is a rollback",
+            required: true,
+            type: "string",
+          },
         },
       },
     },
@@ -34,7 +41,9 @@ export const triggerDeploys = (config: EquidadeConfig, owner: string): Workflow 
         name: "version",
         ...(config.release === "by-hand"
           ? {}
-          : { if: `github.event_name == 'workflow_dispatch' || ${prerelease ? "" : "!"}github.event.release.prerelease` }),
+          : {
+              if: `github.event_name == 'workflow_dispatch' || ${prerelease ? "" : "!"}github.event.release.prerelease`,
+            }),
         "runs-on": runner,
         "timeout-minutes": 5,
         permissions: { contents: "read" },
@@ -80,22 +89,26 @@ const dispatch = (id: string, repositories: readonly string[], config: EquidadeC
   // Its secrets and its approval, without a deployment record for each repository.
   environment: { name: config.environment, deployment: false },
   permissions: {},
-  strategy: { "fail-fast": false, "max-parallel": atATime, matrix: { repo: [...repositories] as [string, ...string[]] } },
+  strategy: {
+    "fail-fast": false,
+    "max-parallel": atATime,
+    matrix: { repo: [...repositories] as [string, ...string[]] },
+  },
   steps: steps(config),
 });
 
 const steps = (config: EquidadeConfig): [Step, ...Step[]] => {
   const send: Step = {
-      name: "Send the event",
-      env: {
-        REPO: "${{ matrix.repo }}",
-        VERSION: "${{ needs.version.outputs.version }}",
-        TRIGGERED_BY: "${{ github.actor }}",
-        SOURCE_REPO: "${{ github.repository }}",
-        TOKEN: config.triggerApp ? "${{ steps.app.outputs.token }}" : "${{ secrets.DEPLOY_TRIGGER_TOKEN }}",
-      },
-      run: script(import.meta.url, "./dispatch.sh"),
-    };
+    name: "Send the event",
+    env: {
+      REPO: "${{ matrix.repo }}",
+      VERSION: "${{ needs.version.outputs.version }}",
+      TRIGGERED_BY: "${{ github.actor }}",
+      SOURCE_REPO: "${{ github.repository }}",
+      TOKEN: config.triggerApp ? "${{ steps.app.outputs.token }}" : "${{ secrets.DEPLOY_TRIGGER_TOKEN }}",
+    },
+    run: script(import.meta.url, "./dispatch.sh"),
+  };
   return config.triggerApp ? [appToken(config.triggerApp), send] : [send];
 };
 
