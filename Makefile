@@ -16,13 +16,13 @@ render: $(NODE_MODULES) ## What `pulumi up` would declare, offline: make render 
 	@node cli/render.ts --stack $(STACK)
 
 test: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Every test that needs no engine
-	mocha
+	mocha "test/**/*.test.ts"
 
 check: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, scripts, workflows, and that rendered/ is current
 	node cli/check.ts
 
 test-engine: $(NODE_MODULES) ## The render against the real engine's preview (needs a pulumi on PATH)
-	mocha --spec 'test/engine/**/*.ts'
+	mocha "test/engine/*.ts"
 
 bench: $(NODE_MODULES) ## Measure, and write docs/benchmarks.md
 	node cli/bench.ts

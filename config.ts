@@ -57,7 +57,14 @@ export class ConfigError extends RunError {
   }
 }
 
-const secretsSchema = z.record(z.string(), z.record(z.string(), z.string()));
+const says = (what: string) => ({ error: () => what });
+const secretsSchema = z
+  .record(
+    z.string(),
+    z.record(z.string(), z.string(says("a secret's text")), says("secrets by name")),
+    says("systems with their secrets"),
+  )
+  .describe("Secrets by system and name, set with `pulumi config set --secret --path`");
 
 const keys = {
   "esteira:ownerType": oneOf(["organization", "user"], "what the owner of the repositories is"),
@@ -152,13 +159,8 @@ export function stackFileSchema(): object {
     override: ({ zodSchema, jsonSchema }) => {
       // Settings of providers (gcp:..., github:...) are Pulumi's affair; of ours, only the known ones exist.
       if ("properties" in jsonSchema && jsonSchema.properties && "esteira:equidade" in jsonSchema.properties) {
-        jsonSchema.patternProperties = { "^esteira:": false };
-        for (const key of Object.keys(keys)) delete (jsonSchema.patternProperties as Record<string, unknown>)[key];
-        jsonSchema.patternProperties = {
-          [`^esteira:(?!(${Object.keys(keys)
-            .map((key) => key.slice(8))
-            .join("|")})$)`]: false,
-        };
+        const ours = Object.keys(keys).map((key) => key.slice("esteira:".length));
+        jsonSchema.patternProperties = { [`^esteira:(?!(${ours.join("|")})$)`]: false };
         jsonSchema.additionalProperties = true;
         jsonSchema.if = { anyOf: Object.keys(systems).map((system) => ({ required: [`esteira:${system}`] })) };
         jsonSchema.then = { required: ["github:owner"] };

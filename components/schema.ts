@@ -18,6 +18,9 @@ export const pattern = (form: RegExp, sentence: string) =>
     .regex(form, { error: () => sentence })
     .describe(sentence);
 
+/** Text of any form. YAML reads 8080 and true as something else. */
+export const text = z.string({ error: () => "text; put it in quotes" });
+
 /** One of a closed list; a near miss is answered with the nearest member. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T, what: string) =>
   z

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { branchName, repositoryName, reviewers } from "../../components/github/names.ts";
 import * as google from "../../components/google/names.ts";
 import { mebibytes } from "../../components/google/names.ts";
-import { expected, oneOf, pattern, whole } from "../../components/schema.ts";
+import { expected, oneOf, pattern, text, whole } from "../../components/schema.ts";
 
 const variableName = pattern(/^[A-Z_][A-Z0-9_]*$/, "a variable's name: capital letters, digits or _");
 
@@ -11,10 +11,10 @@ const roleOn = z
   .strictObject(
     {
       role: google.role,
-      bucket: z.string().optional().describe("Name of a Cloud Storage bucket"),
-      dataset: z.string().optional().describe("ID of a BigQuery dataset"),
+      bucket: text.optional().describe("Name of a Cloud Storage bucket"),
+      dataset: text.optional().describe("ID of a BigQuery dataset"),
       secret: google.secretId.optional(),
-      topic: z.string().optional().describe("Name of a Pub/Sub topic"),
+      topic: text.optional().describe("Name of a Pub/Sub topic"),
       project: z.literal(true).optional().describe("The whole project: only where no narrower resource will do"),
     },
     { error: () => "an object with `role` and what it is given on" },
@@ -40,7 +40,7 @@ const settings = {
   maxInstances: whole(1, 1000, "instances at most").optional(),
   ingress: oneOf(["all", "internal-only", "internal-and-gclb"], "what reaches the function").optional(),
   invokers: z.array(google.principal).optional().describe("Who may call the function; nobody by default"),
-  environment: z.record(variableName, z.string()).optional().describe("Environment variables"),
+  environment: z.record(variableName, text).optional().describe("Environment variables"),
   secrets: z
     .record(variableName, google.secretId)
     .optional()
@@ -51,7 +51,7 @@ const settings = {
 type Settings = z.output<z.ZodObject<typeof settings>>;
 
 /** What {@link CloudFunction} would refuse, told while the file is read, with its key. */
-const contradictions = (at: Settings): { key: string; sentence: string } | undefined => {
+const contradictionIn = (at: Settings): { key: string; sentence: string } | undefined => {
   if ((at.minInstances ?? 0) > (at.maxInstances ?? 100)) {
     return { key: "minInstances", sentence: `no more than maxInstances, which is ${at.maxInstances ?? 100}` };
   }
@@ -128,31 +128,41 @@ export const schema = z
     error: () =>
       "the project's number, which keyless workflows must spell: `gcloud projects describe PROJECT --format='value(projectNumber)'`; or set auth: key",
   })
-  .check((context) => {
-    const { functions, defaults } = context.value;
-    const seen = { name: new Map<string, number>(), repository: new Map<string, number>() };
-    if (!Array.isArray(functions)) return;
-    functions.forEach((entry, index) => {
-      const each: Partial<z.output<typeof functionObject>> = typeof entry === "string" ? { name: entry } : entry;
-      const problem = (key: string, sentence: string) => {
-        const path = typeof entry === "string" ? ["functions", index] : ["functions", index, key];
-        context.issues.push({ code: "custom", input: each, path, message: sentence });
-      };
-      for (const [key, value] of [
-        ["name", each?.name],
-        ["repository", each?.repository ?? each?.name],
-      ] as const) {
-        if (typeof value !== "string") continue;
-        const first = seen[key].get(value.toLowerCase());
-        if (first === undefined) seen[key].set(value.toLowerCase(), index);
-        else if (key === "name" || each.repository !== undefined) {
-          problem(key, `a ${key} of its own: functions[${first}] has "${value}" already`);
-        }
+  .superRefine(
+    ({ functions, defaults }, context) => {
+      for (const { path, message, input } of Array.isArray(functions) ? conflicts(functions, defaults) : []) {
+        context.addIssue({ code: "custom", path: ["functions", ...path], message, input });
       }
-      const contradiction = contradictions({ ...defaults, ...each });
-      if (contradiction) problem(contradiction.key, contradiction.sentence);
-    });
+    },
+    // Also beside other problems: all are told at once.
+    { when: () => true },
+  );
+
+/** What no function alone is wrong about: two of one name, and settings that contradict each other. */
+function conflicts(functions: readonly z.input<typeof fn>[], defaults: unknown) {
+  const found: { path: PropertyKey[]; message: string; input: unknown }[] = [];
+  const first = { name: new Map<string, number>(), repository: new Map<string, number>() };
+  functions.forEach((entry, index) => {
+    const each = typeof entry === "string" ? { name: entry } : entry;
+    const problem = (key: string, message: string) =>
+      found.push({ path: typeof entry === "string" ? [index] : [index, key], message, input: entry });
+    const take = (key: "name" | "repository", value: unknown) => {
+      if (typeof value !== "string") return;
+      const taken = first[key].get(value.toLowerCase());
+      if (taken === undefined) first[key].set(value.toLowerCase(), index);
+      else problem(key, `a ${key} of its own: functions[${taken}] has "${value}" already`);
+    };
+    take("name", each?.name);
+    // Where the name is taken already, a repository of the same name says nothing new.
+    if (each?.repository !== undefined || first.name.get(each?.name?.toLowerCase?.() ?? "") === index) {
+      take("repository", each?.repository ?? each?.name);
+    }
+    const merged = z.object(settings).safeParse({ ...(defaults as object), ...each });
+    const contradiction = merged.success ? contradictionIn(merged.data) : undefined;
+    if (contradiction) problem(contradiction.key, contradiction.sentence);
   });
+  return found;
+}
 
 type Parsed = z.output<typeof schema>;
 
