@@ -15,6 +15,8 @@ export interface DeclaredResource {
   parent?: string;
   /** Inputs: secrets as `[secret]`, what only a provider can know as `[computed]`. Keys are sorted. */
   inputs: Record<string, unknown>;
+  /** URNs of what it waits for; not part of the render. */
+  dependencies: string[];
 }
 
 /** What a run of the program declares. */
@@ -82,7 +84,14 @@ export async function observe(
       const urn = `urn:pulumi:${stack}::esteira::${[...parentTypes(parent), type].join("$")}::${name}`;
       if (resources.has(urn)) return callback(new Error(`two resources have the type ${type} and the name "${name}"`));
       const inputs = readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>;
-      resources.set(urn, { urn, type, name, ...(parent && { parent }), inputs });
+      resources.set(urn, {
+        urn,
+        type,
+        name,
+        ...(parent && { parent }),
+        inputs,
+        dependencies: request.getDependenciesList(),
+      });
       const response = new proto.RegisterResourceResponse();
       response.setUrn(urn);
       response.setObject(request.getObject());

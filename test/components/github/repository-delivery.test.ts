@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { observe } from "../../../cli/render/program.ts";
+import { RepositoryDelivery, type RepositoryDeliveryArgs } from "../../../components/github/repository-delivery.ts";
+import { declared } from "../../declared.ts";
+
+const declare = (args: Omit<RepositoryDeliveryArgs, "repository">) =>
+  declared(() => new RepositoryDelivery("api", { repository: "api-repo", ...args }));
+
+const file = (path: string, content: string, branch = "main") => ({
+  [`RepositoryFile api-${path}`]: {
+    repository: "api-repo",
+    branch,
+    file: path,
+    content,
+    commitMessage: `Deliver ${path}`,
+    overwriteOnCreate: true,
+  },
+});
+
+describe("RepositoryDelivery", () => {
+  it("declares nothing that it is not given", async () =>
+    assert.deepEqual(await declare({}), { "RepositoryDelivery api": {} }));
+
+  it("puts files straight on the branch", async () => {
+    assert.deepEqual(await declare({ files: { "a.yml": "a\n", "b.sh": "b\n" }, branch: "trunk" }), {
+      "RepositoryDelivery api": {},
+      ...file("a.yml", "a\n", "trunk"),
+      ...file("b.sh", "b\n", "trunk"),
+    });
+  });
+
+  it("brings files by a pull request from a branch of their own", async () => {
+    assert.deepEqual(await declare({ files: { "a.yml": "a\n" }, via: "pull-request" }), {
+      "RepositoryDelivery api": {},
+      "Branch api-branch": { repository: "api-repo", branch: "esteira/api", sourceBranch: "main" },
+      ...file("a.yml", "a\n", "esteira/api"),
+      "RepositoryPullRequest api-pull-request": {
+        baseRepository: "api-repo",
+        baseRef: "main",
+        headRef: "esteira/api",
+        title: "Deliver the pipeline's files",
+        body: "- `a.yml`",
+      },
+    });
+  });
+
+  it("declares secrets, variables, environments with who and what may deploy, and rule sets", async () => {
+    const resources = await declare({
+      secrets: { TOKEN: "t" },
+      variables: { REGION: "us-east1" },
+      environments: {
+        prod: {
+          reviewers: { users: [1], teams: [2, 3] },
+          branches: ["main"],
+          tags: ["v*"],
+          secrets: { KEY: "k" },
+          variables: { MODE: "prod" },
+        },
+        dev: {},
+      },
+      rulesets: { tags: { target: "tag", rules: { deletion: true } } },
+    });
+    const at = { repository: "api-repo", environment: "prod" };
+    assert.deepEqual(resources, {
+      "RepositoryDelivery api": {},
+      "ActionsSecret api-TOKEN": { repository: "api-repo", secretName: "TOKEN", value: "[secret]" },
+      "ActionsVariable api-REGION": { repository: "api-repo", variableName: "REGION", value: "us-east1" },
+      "RepositoryEnvironment api-prod": {
+        ...at,
+        reviewers: [{ users: [1], teams: [2, 3] }],
+        preventSelfReview: true,
+        canAdminsBypass: false,
+        deploymentBranchPolicy: { protectedBranches: false, customBranchPolicies: true },
+      },
+      "RepositoryEnvironmentDeploymentPolicy api-prod-main": { ...at, branchPattern: "main" },
+      "RepositoryEnvironmentDeploymentPolicy api-prod-tag-v*": { ...at, tagPattern: "v*" },
+      "ActionsEnvironmentSecret api-prod-KEY": { ...at, secretName: "KEY", value: "[secret]" },
+      "ActionsEnvironmentVariable api-prod-MODE": { ...at, variableName: "MODE", value: "prod" },
+      "RepositoryEnvironment api-dev": {
+        repository: "api-repo",
+        environment: "dev",
+        preventSelfReview: false,
+        canAdminsBypass: true,
+      },
+      "RepositoryRuleset api-tags": {
+        repository: "api-repo",
+        name: "tags",
+        enforcement: "active",
+        target: "tag",
+        rules: { deletion: true },
+      },
+    });
+  });
+
+  it("lets files follow one another, after all that their workflows need", async () => {
+    const { resources } = await observe(async () => {
+      new RepositoryDelivery("api", {
+        repository: "api-repo",
+        environments: { prod: { secrets: { KEY: "k" } } },
+        files: { a: "a", b: "b", c: "c" },
+      });
+      return {};
+    }, "test");
+    const dependencies = (name: string) =>
+      resources
+        .find((each) => each.name === name)!
+        .dependencies.map((urn) => urn.split("::").at(-1))
+        .sort();
+    assert.deepEqual(dependencies("api-a"), ["api-prod", "api-prod-KEY"]);
+    assert.deepEqual(dependencies("api-b"), ["api-a"]);
+    assert.deepEqual(dependencies("api-c"), ["api-b"]);
+  });
+
+  const contradictions: Record<string, [Partial<RepositoryDeliveryArgs>, RegExp]> = {
+    "headBranch and via": [{ headBranch: "x" }, /^RepositoryDelivery api: headBranch "x" contradicts via "push"/],
+    "headBranch and branch": [
+      { headBranch: "main", via: "pull-request" },
+      /headBranch "main" contradicts branch "main"/,
+    ],
+    "preventSelfReview and reviewers": [
+      { environments: { prod: { preventSelfReview: true } } },
+      /environments\.prod\.preventSelfReview contradicts reviewers/,
+    ],
+  };
+  for (const [names, [args, message]] of Object.entries(contradictions)) {
+    it(`refuses a contradiction of ${names}, naming both`, () => assert.rejects(declare(args), { message }));
+  }
+});
