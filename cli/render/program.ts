@@ -124,9 +124,9 @@ export async function observe(
   try {
     await runtime.runInPulumiStack(program);
     await waitForRPCs();
-    // A rejection that nobody handles is told one turn later.
-    await new Promise(setImmediate);
   } finally {
+    // A rejection that nobody handles is told a turn later; the SDK's own copies of a failure come here too.
+    await new Promise(setImmediate);
     process.off("unhandledRejection", onFailure);
   }
   if (failure) throw failure.reason;

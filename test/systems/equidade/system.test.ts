@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { systemFacts } from "../../../audit/schema.ts";
+import { type Declaration, type DeclaredResource, observe } from "../../../cli/render/program.ts";
+import { parseConfig } from "../../../config.ts";
+import { Equidade } from "../../../systems/equidade/index.ts";
+import { typeName } from "../../declared.ts";
+
+const base = {
+  project: "equidade-prod",
+  projectNumber: 123456789012,
+  region: "southamerica-east1",
+  functions: ["cloud-function-1", "cloud-function-2", "cloud-function-3"] as unknown[],
+};
+
+/** What a stack declares with equidade changed. */
+async function declare(changes: object = {}, stack = "prod", ownerType = "organization"): Promise<Declaration> {
+  const raw = {
+    "github:owner": "sua-org",
+    "esteira:ownerType": ownerType,
+    "esteira:equidade": JSON.stringify({ ...base, ...changes }),
+    "esteira:secrets": "{}",
+  };
+  const { config, problems } = parseConfig(raw, stack);
+  assert.deepEqual(problems, []);
+  return observe(
+    async () => ({
+      facts: new Equidade("equidade", {
+        ...config!.equidade!,
+        secrets: { DEPLOY_TRIGGER_TOKEN: "t" as never },
+        github: config!.github,
+      }).facts,
+    }),
+    stack,
+  );
+}
+
+const countByType = (resources: readonly DeclaredResource[]) => {
+  const counts: Record<string, number> = {};
+  for (const each of resources) counts[typeName(each)] = (counts[typeName(each)] ?? 0) + 1;
+  return counts;
+};
+
+const githubOnly = ({ resources }: Declaration) => resources.filter(({ type }) => type.startsWith("github:"));
+
+/** Calls to GitHub's API that change something, between two declarations: each created, changed or removed object is one. */
+function writes(before: Declaration, after: Declaration): string[] {
+  const [old, now] = [before, after].map(
+    (each) => new Map(githubOnly(each).map((resource) => [resource.urn, JSON.stringify(resource.inputs)])),
+  );
+  return [...new Set([...old!.keys(), ...now!.keys()])]
+    .filter((urn) => old!.get(urn) !== now!.get(urn))
+    .map((urn) => urn.split("::").at(-1)!);
+}
+
+describe("equidade", () => {
+  it("declares, for three functions in prod, exactly this many of each", async () => {
+    assert.deepEqual(countByType((await declare()).resources), {
+      Stack: 1,
+      Equidade: 1,
+      ProjectServices: 1,
+      Service: 10,
+      FunctionBuild: 1,
+      Bucket: 1,
+      BucketObject: 1,
+      CloudFunction: 3,
+      Function: 3,
+      Account: 5, // one a function, the builder's, the deployer's
+      Deployer: 1,
+      WorkloadIdentityPool: 1,
+      WorkloadIdentityPoolProvider: 1,
+      IAMBinding: 1,
+      IAMMember: 8, // the builder's 3 roles; the deployer's role, and its right to act as 3 + 1 accounts
+      RepositoryDelivery: 4,
+      RepositoryFile: 5, // 3 deploy.yml, trigger-deploys.yml, release.sh
+      RepositoryEnvironment: 1,
+      RepositoryEnvironmentDeploymentPolicy: 2,
+      ActionsEnvironmentSecret: 1,
+      RepositoryRuleset: 1,
+    });
+  });
+
+  describe("costs GitHub, for one function more,", () => {
+    const more = { functions: [...base.functions, "cloud-function-4"] };
+
+    it("two writes: the function's workflow and the list in the package's", async () => {
+      assert.deepEqual(writes(await declare(), await declare(more)), [
+        "equidade-package-.github/workflows/trigger-deploys.yml",
+        "equidade-cloud-function-4-.github/workflows/deploy.yml",
+      ]);
+    });
+
+    it("no more where a user owns the repositories", async () => {
+      assert.equal(writes(await declare({}, "prod", "user"), await declare(more, "prod", "user")).length, 2);
+    });
+
+    it("a third with a key: the organisation's secret is selected for one repository more", async () => {
+      const key = { auth: "key", projectNumber: undefined };
+      assert.deepEqual(writes(await declare(key), await declare({ ...more, ...key })), [
+        "equidade-package-.github/workflows/trigger-deploys.yml",
+        "equidade-key-GCP_SA_KEY",
+        "equidade-cloud-function-4-.github/workflows/deploy.yml",
+      ]);
+    });
+
+    it("and leaves every other function's Google resources as they are", async () => {
+      const [before, after] = [await declare(), await declare(more)];
+      const now = new Map(after.resources.map((each) => [each.urn, each.inputs]));
+      const changed = before.resources.filter(
+        (each) => JSON.stringify(now.get(each.urn)) !== JSON.stringify(each.inputs),
+      );
+      assert.deepEqual(
+        changed.map(({ name }) => name),
+        ["equidade-deployer-federated", "equidade-package-.github/workflows/trigger-deploys.yml"],
+      );
+      const added = after.resources.filter((each) => !before.resources.some(({ urn }) => urn === each.urn));
+      assert.deepEqual(
+        added.filter(({ name }) => !name.includes("cloud-function-4")),
+        [],
+      );
+    });
+  });
+
+  it("keeps a function that leaves the file in prod, and in prod alone", async () => {
+    for (const [stack, policy] of [
+      ["prod", "PREVENT"],
+      ["staging", "DELETE"],
+      ["dev", "DELETE"],
+    ] as const) {
+      const { resources } = await declare({}, stack);
+      const policies = resources
+        .filter((each) => typeName(each) === "Function")
+        .map(({ inputs }) => inputs["deletionPolicy"]);
+      assert.deepEqual(policies, [policy, policy, policy]);
+    }
+  });
+
+  it("lets workflows of main deploy in prod and staging, of any branch in dev", async () => {
+    // The owner's id is looked up, so the condition is known only with GitHub's answer: see Deployer's own test.
+    const { inputs } = (await declare({}, "prod")).resources.find((each) => typeName(each) === "IAMBinding")!;
+    assert.deepEqual(
+      inputs["members"],
+      ["cloud-function-1", "cloud-function-2", "cloud-function-3"].map(
+        (repository) =>
+          `principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/equidade-deployer/attribute.repository/sua-org/${repository}`,
+      ),
+    );
+  });
+
+  it("puts the trigger's secret where only releases and main can read it", async () => {
+    const { resources } = await declare();
+    const named = (name: string) => resources.find((each) => each.name === name)!.inputs;
+    assert.deepEqual(named("equidade-package-prod-DEPLOY_TRIGGER_TOKEN"), {
+      repository: "equidade-data-package",
+      environment: "prod",
+      secretName: "DEPLOY_TRIGGER_TOKEN",
+      value: "[secret]",
+    });
+    assert.equal(named("equidade-package-prod-main")["branchPattern"], "main");
+    assert.equal(named("equidade-package-prod-tag-v*")["tagPattern"], "v*");
+  });
+
+  it("gives one account that two functions share to the deployer once", async () => {
+    const serviceAccount = "shared@equidade-prod.iam.gserviceaccount.com";
+    const { resources } = await declare({
+      functions: [
+        { name: "a", serviceAccount },
+        { name: "b", serviceAccount },
+      ],
+    });
+    assert.deepEqual(
+      resources.filter(({ name }) => name.startsWith("equidade-deployer-act-as")).map(({ name }) => name),
+      ["equidade-deployer-act-as-a", "equidade-deployer-act-as-build"],
+    );
+  });
+
+  it("tells the audit facts in its schema, with the digest of every file that it delivers", async () => {
+    const { resources, outputs } = await declare({
+      functions: [{ name: "f", roles: [{ role: "roles/bigquery.dataViewer", dataset: "d" }], secrets: { A: "s" } }],
+    });
+    const facts = systemFacts.parse(outputs["facts"]);
+    const files = resources
+      .filter((each) => typeName(each) === "RepositoryFile")
+      .map(({ inputs }) => String(inputs["file"]))
+      .sort();
+    assert.deepEqual(facts.files.map(({ path }) => path).sort(), files);
+    assert.deepEqual(facts.serviceAccounts.find(({ purpose }) => purpose === "runs f")!.roles, [
+      { role: "roles/bigquery.dataViewer", on: "dataset d" },
+      { role: "roles/secretmanager.secretAccessor", on: "secret s" },
+    ]);
+    assert.deepEqual(facts.secrets, [
+      {
+        name: "DEPLOY_TRIGGER_TOKEN",
+        destination: "sua-org/equidade-data-package environment prod",
+        origin: "stack config",
+      },
+    ]);
+  });
+});
