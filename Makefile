@@ -3,32 +3,46 @@ STACK ?= dev
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render test test-engine check bench preview up
+.PHONY: help render generate test test-engine check bench preview up
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
 PYTHON_TOOLS := .tools/python.stamp
 
+SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
+WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
+# The machine's own Pulumi, else the pinned package's, which downloads one on first use.
+PULUMI := $(or $(shell command -v pulumi),node_modules/.bin/pulumi)
+
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 render: $(NODE_MODULES) ## What `pulumi up` would declare, offline: make render STACK=prod
-	@node cli/render.ts --stack $(STACK)
+	@node --import ./cli/start.mjs cli/render.ts --stack $(STACK)
 
 test: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Every test that needs no engine
 	mocha "test/**/*.test.ts"
 
-check: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, scripts, workflows, and that rendered/ is current
-	node cli/check.ts
+check: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, scripts, workflows
+	node node_modules/typescript-7/bin/tsc
+	biome check --error-on-warnings .
+	ruff check
+	ruff format --check
+	shellcheck .ci/run $(SCRIPTS)
+	actionlint $(WORKFLOWS)
+	zizmor --offline --no-progress --quiet $(WORKFLOWS)
 
 test-engine: $(NODE_MODULES) ## The render against the real engine's preview (needs a pulumi on PATH)
 	mocha "test/engine/*.ts"
 
 bench: $(NODE_MODULES) ## Measure, and write docs/benchmarks.md
-	node cli/bench.ts
+	node --import ./cli/start.mjs cli/bench.ts
 
 preview up: $(NODE_MODULES) ## With the Pulumi engine: make preview STACK=dev
-	pulumi $@ --stack $(STACK)
+	$(PULUMI) $@ --stack $(STACK)
+
+generate: $(NODE_MODULES) ## Render every stack and the schemas again, after a change
+	npm run --silent generate
 
 $(NODE_MODULES): package-lock.json
 	npm ci --no-audit --no-fund
@@ -36,6 +50,7 @@ $(NODE_MODULES): package-lock.json
 
 # Linters and a workflow runner, pinned by test/tools' lock files.
 $(GO_TOOLS): test/tools/go.mod test/tools/go.sum
+	@command -v go >/dev/null || { echo "act and actionlint are built by Go, which is not on PATH: https://go.dev/doc/install" >&2; exit 1; }
 	cd test/tools && GOFLAGS=-mod=readonly go build -o $(CURDIR)/.tools/bin/ github.com/nektos/act github.com/rhysd/actionlint/cmd/actionlint
 	@touch $@
 

@@ -10,7 +10,7 @@ import { ConfigError } from "../config.ts";
 import { type Artefacts, artefacts } from "./render/artefacts.ts";
 import { check, type Finding } from "./render/checks.ts";
 import { type Declaration, declare } from "./render/program.ts";
-import { counts, kind, tree } from "./render/report.ts";
+import { counts, providers, tree } from "./render/report.ts";
 import { readStackFile, type StackFile, stacksIn, UsageError } from "./render/stack-file.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -50,9 +50,10 @@ export function write(files: Artefacts, folder: string): void {
 function show({ stack, declaration: { resources }, files, findings, needs }: Render, folder: string): void {
   const delivered = [...files.keys()].filter((path) => path.includes("/"));
   console.log(tree(resources));
-  console.log(`\n${resources.length} resources in ${stack}:`);
-  for (const [type, count] of counts(resources)) console.log(`  ${String(count).padStart(4)}  ${kind(type)}`);
-  console.log(`\n${delivered.length} files for other places, all in ${folder}/:`);
+  console.log(
+    `\n${resources.length} resources in ${stack}${resources.length > 1 ? `: ${providers(resources)}, the rest components` : ""}`,
+  );
+  if (delivered.length > 0) console.log(`\n${delivered.length} files for other places, in ${folder}/:`);
   for (const path of delivered.slice(0, 10)) console.log(`  ${path}`);
   if (delivered.length > 10) console.log(`  … and ${delivered.length - 10} more`);
   if (needs.length > 0) {
@@ -102,11 +103,18 @@ if (import.meta.main) {
   try {
     process.exitCode = await main();
   } catch (error) {
-    const ours =
+    const { message } = error as Error;
+    const expected =
       error instanceof UsageError ||
       error instanceof ConfigError ||
       (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
-    console.error(`esteira: ${ours ? (error as Error).message : (error as Error).stack}`);
+    console.error(`esteira: ${message}`);
+    if (!expected) {
+      console.error(
+        "For a stack trace: node --stack-trace-limit=50 --import ./cli/start.mjs cli/render.ts --stack NAME",
+      );
+      if (Error.stackTraceLimit > 10) console.error((error as Error).stack);
+    }
     process.exitCode = 2;
   }
 }

@@ -30,6 +30,9 @@ export interface Declaration {
 /** What stands for a value that only exists once a provider has answered. */
 export const computed = "[computed]";
 
+/** The performance mark of the first resource below the stack. */
+export const firstResource = "first resource";
+
 /** What the program looks up in a service: offline the answer's fields are computed, as an input's would be. */
 const lookups: Record<string, readonly string[]> = {
   "github:index/getOrganization:getOrganization": ["id"],
@@ -83,6 +86,7 @@ export async function observe(
       const [type, name, parent] = [request.getType(), request.getName(), request.getParent()];
       const urn = `urn:pulumi:${stack}::esteira::${[...parentTypes(parent), type].join("$")}::${name}`;
       if (resources.has(urn)) return callback(new Error(`two resources have the type ${type} and the name "${name}"`));
+      if (resources.size === 1) performance.mark(firstResource);
       const inputs = readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>;
       resources.set(urn, {
         urn,
@@ -121,6 +125,12 @@ export async function observe(
   let failure: { reason: unknown } | undefined;
   const onFailure = (reason: unknown) => (failure ??= { reason });
   process.on("unhandledRejection", onFailure);
+  // The SDK keeps a stack trace with every promise and resource: half of the time. Whoever wants them raises the limit.
+  const { prepareStackTrace, stackTraceLimit } = Error;
+  if (stackTraceLimit <= defaultStackTraceLimit) {
+    Error.stackTraceLimit = 0;
+    Error.prepareStackTrace = (error) => `${error.name}: ${error.message}`;
+  }
   try {
     await runtime.runInPulumiStack(program);
     await waitForRPCs();
@@ -128,10 +138,14 @@ export async function observe(
     // A rejection that nobody handles is told a turn later; the SDK's own copies of a failure come here too.
     await new Promise(setImmediate);
     process.off("unhandledRejection", onFailure);
+    Object.assign(Error, { prepareStackTrace, stackTraceLimit });
   }
   if (failure) throw failure.reason;
   return { resources: [...resources.values()].sort((a, b) => (a.urn < b.urn ? -1 : 1)), outputs };
 }
+
+/** Node's own; `node --stack-trace-limit=50` asks for traces. */
+const defaultStackTraceLimit = 10;
 
 const rootType = "pulumi:pulumi:Stack";
 

@@ -1,30 +1,47 @@
 import type { DeclaredResource } from "./program.ts";
 
 /** Siblings of one type that are shown before the rest is only counted. */
-const shown = 5;
+const shown = 6;
 
-/** The resources as a tree, long rows of the same type cut short. */
+/**
+ * The components as a tree, each with how many resources of which type it declares itself. Long rows of the same
+ * type are cut short.
+ */
 export function tree(resources: readonly DeclaredResource[]): string {
   const children = Map.groupBy(resources, ({ parent }) => parent ?? "");
-  const lines: string[] = [];
-  const walk = (parent: string, indent: string) => {
-    const byType = [...Map.groupBy(children.get(parent) ?? [], ({ type }) => type)].sort(([a], [b]) =>
-      a < b ? -1 : 1,
+  const lines: [text: string, counts: string][] = [];
+  const walk = (resource: DeclaredResource, lead: string, indent: string) => {
+    const below = children.get(resource.urn) ?? [];
+    const [inner, leaves] = [
+      below.filter(({ urn }) => children.has(urn)),
+      below.filter(({ urn }) => !children.has(urn)),
+    ];
+    lines.push([`${lead}${resource.name}`, [typeWord(resource.type), summary(leaves)].filter(Boolean).join(": ")]);
+    const rows = [...Map.groupBy(inner.sort(byName), ({ type }) => type).values()].flatMap((siblings) =>
+      siblings.length > shown
+        ? [
+            ...siblings.slice(0, shown - 1),
+            `… and ${siblings.length - shown + 1} more of ${typeWord(siblings[0]!.type)}`,
+          ]
+        : siblings,
     );
-    const rows = byType.flatMap(([type, siblings]) => [
-      ...siblings.slice(0, siblings.length > shown + 1 ? shown : undefined),
-      ...(siblings.length > shown + 1 ? [`… and ${siblings.length - shown} more of ${kind(type)}`] : []),
-    ]);
     rows.forEach((row, index) => {
-      const last = index === rows.length - 1;
-      const text = typeof row === "string" ? row : `${row.name}  ${kind(row.type)}`;
-      lines.push(`${indent}${parent === "" ? "" : last ? "└─ " : "├─ "}${text}`);
-      if (typeof row !== "string") walk(row.urn, parent === "" ? indent : `${indent}${last ? "   " : "│  "}`);
+      const [branch, next] = index === rows.length - 1 ? ["└─ ", "   "] : ["├─ ", "│  "];
+      if (typeof row === "string") lines.push([`${indent}${branch}${row}`, ""]);
+      else walk(row, `${indent}${branch}`, `${indent}${next}`);
     });
   };
-  walk("", "");
-  return lines.join("\n");
+  for (const root of children.get("") ?? []) walk(root, "", "");
+  const width = Math.max(...lines.map(([text]) => text.length));
+  return lines.map(([text, counts]) => `${text.padEnd(width)}  ${counts}`.trimEnd()).join("\n");
 }
+
+const byName = (a: DeclaredResource, b: DeclaredResource) => a.name.localeCompare(b.name, "en", { numeric: true });
+
+const summary = (leaves: readonly DeclaredResource[]): string =>
+  [...Map.groupBy(leaves, ({ type }) => typeWord(type))]
+    .map(([word, each]) => (each.length === 1 ? word : `${each.length} ${word}`))
+    .join(", ");
 
 /** How many there are of each type, most first. */
 export const counts = (resources: readonly DeclaredResource[]): [type: string, count: number][] =>
@@ -32,9 +49,13 @@ export const counts = (resources: readonly DeclaredResource[]): [type: string, c
     .map(([type, each]): [string, number] => [type, each.length])
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
 
-/** A type as a person says it: `gcp.storage.Bucket` for gcp:storage/bucket:Bucket. */
-export const kind = (type: string): string => {
-  const [pkg, module = "", name = ""] = type.split(":");
-  const folder = module.split("/")[0] ?? "";
-  return [pkg, folder === "index" ? "" : folder, name].filter(Boolean).join(".");
-};
+/** How many there are from each provider, components apart. */
+export const providers = (resources: readonly DeclaredResource[]): string =>
+  [...Map.groupBy(resources, ({ type }) => type.split(":")[0]!)]
+    .filter(([pkg]) => pkg !== "esteira" && pkg !== "pulumi")
+    .map(([pkg, each]) => `${each.length} ${pkg}`)
+    .sort()
+    .join(", ");
+
+/** The last word of a type: `Bucket` for gcp:storage/bucket:Bucket. */
+const typeWord = (type: string): string => type.split(":").at(-1)!;

@@ -83,9 +83,12 @@ describe("npm run render", () => {
   it("shows the tree, the files, and the secrets that an up would need; exit 0", () => {
     const { stdout, stderr, status } = run("--stack", "prod", "--out", "out");
     assert.equal(status, 0, stderr);
-    assert.match(stdout, /^esteira-prod {2}pulumi\.pulumi\.Stack\n└─ equidade {2}esteira\.systems\.Equidade\n/);
-    assert.match(stdout, /\n53 resources in prod:\n/);
-    assert.match(stdout, /\n5 files for other places, all in out\/prod\/:\n/);
+    assert.match(
+      stdout,
+      /^esteira-prod +Stack\n└─ equidade +Equidade\n {3}├─ equidade-apis +ProjectServices: 10 Service\n/,
+    );
+    assert.match(stdout, /\n53 resources in prod: 28 gcp, 10 github, the rest components\n/);
+    assert.match(stdout, /\n5 files for other places, in out\/prod\/:\n/);
     assert.match(stdout, /\n {2}missing {2}equidade\.DEPLOY_TRIGGER_TOKEN: /);
     assert.match(stdout, /\nNext: read out\/prod\/audit\.json, then make preview STACK=prod\n$/);
   });
