@@ -51,7 +51,9 @@ function show({ stack, declaration: { resources }, files, findings, needs }: Ren
   const delivered = [...files.keys()].filter((path) => path.includes("/"));
   console.log(tree(resources));
   console.log(
-    `\n${resources.length} resources in ${stack}${resources.length > 1 ? `: ${providers(resources)}, the rest components` : ""}`,
+    resources.length === 1
+      ? `\nNo system is in ${stack}.`
+      : `\n${resources.length} resources in ${stack}: ${providers(resources)}, the rest components`,
   );
   if (delivered.length > 0) console.log(`\n${delivered.length} files for other places, in ${folder}/:`);
   for (const path of delivered.slice(0, 10)) console.log(`  ${path}`);

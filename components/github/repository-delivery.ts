@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import * as github from "@pulumi/github";
-import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
+import { all, ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
 
 /** A deployment environment of a repository. */
 export interface EnvironmentArgs {
@@ -28,7 +29,8 @@ export interface RepositoryDeliveryArgs {
   branch?: string;
   /**
    * How files arrive: `push` commits each straight to the branch; `pull-request` commits them to a branch of
-   * their own and opens a pull request, for a branch that is protected. @default "push"
+   * their own and opens a pull request, for a branch that is protected; keep that branch after the merge.
+   * @default "push"
    */
   via?: "push" | "pull-request";
   /** Name of the branch that a pull request comes from. @default the component's name after "esteira/" */
@@ -165,13 +167,24 @@ export class RepositoryDelivery extends ComponentResource {
           baseRef: base,
           headRef: headBranch,
           title: "Deliver the pipeline's files",
-          body: files.map(([file]) => `- \`${file}\``).join("\n"),
+          body: all(files.map(([, content]) => content)).apply((contents) =>
+            description(
+              files.map(([file]) => file),
+              contents,
+            ),
+          ),
         },
-        { parent: this, dependsOn },
+        // A merged pull request takes nothing more: other content, known by the digest in the body, is a new one.
+        { parent: this, dependsOn, replaceOnChanges: ["body"], deleteBeforeReplace: true },
       );
     }
   }
 }
+
+const description = (files: readonly string[], contents: readonly string[]): string => {
+  const digest = createHash("sha256").update(JSON.stringify(contents)).digest("hex").slice(0, 12);
+  return `${files.map((file) => `- \`${file}\``).join("\n")}\n\nContent: ${digest}`;
+};
 
 function refuseContradictions(name: string, args: RepositoryDeliveryArgs): void {
   const { branch = "main", via = "push", headBranch, environments = {} } = args;

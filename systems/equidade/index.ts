@@ -172,7 +172,7 @@ export class Equidade extends ComponentResource {
             "function-repository/deploy.ts",
           ),
         },
-        // The workflow's first run is its own push: by then there must be a function to deploy to.
+        // Once the workflow is there it may run: by then there must be a function, and the right to deploy it.
         { parent: this, dependsOn: [resource, ...deployer.readyFor(resource.account), ...before] },
       );
     }

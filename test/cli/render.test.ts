@@ -87,7 +87,7 @@ describe("npm run render", () => {
       stdout,
       /^esteira-prod +Stack\n└─ equidade +Equidade\n {3}├─ equidade-apis +ProjectServices: 10 Service\n/,
     );
-    assert.match(stdout, /\n53 resources in prod: 28 gcp, 10 github, the rest components\n/);
+    assert.match(stdout, /\n53 resources in prod: 10 github, 31 gcp, the rest components\n/);
     assert.match(stdout, /\n5 files for other places, in out\/prod\/:\n/);
     assert.match(stdout, /\n {2}missing {2}equidade\.DEPLOY_TRIGGER_TOKEN: /);
     assert.match(stdout, /\nNext: read out\/prod\/audit\.json, then make preview STACK=prod\n$/);

@@ -33,7 +33,8 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
           },
         },
       },
-      ...(commits ? { push: { branches: [config.branch] } } : {}),
+      // A delivery of this very file changes no code: it must not deploy every function again.
+      ...(commits ? { push: { branches: [config.branch], "paths-ignore": [".github/**"] } } : {}),
     },
     permissions: {},
     concurrency: { group: `deploy-${config.environment}`, "cancel-in-progress": false },

@@ -39,7 +39,7 @@ describe("RepositoryDelivery", () => {
         baseRef: "main",
         headRef: "esteira/api",
         title: "Deliver the pipeline's files",
-        body: "- `a.yml`",
+        body: "- `a.yml`\n\nContent: 26865bf1e0e7",
       },
     });
   });
