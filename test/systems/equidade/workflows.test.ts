@@ -6,7 +6,7 @@ import { renderWorkflow, type Workflow } from "../../../components/github/workfl
 import { type EquidadeConfig, resolve, schema } from "../../../systems/equidade/config.ts";
 import { triggerDeploys } from "../../../systems/equidade/package-repository/trigger-deploys.ts";
 import { Act, delivered, GitServer, requireAct, starts, type WorkflowEvent } from "../../support/act.ts";
-import { Sandbox } from "../../support/sandbox.ts";
+import { real, Sandbox } from "../../support/sandbox.ts";
 import { StubServer } from "../../support/stub-server.ts";
 
 const PACKAGE = "sua-org/equidade-data-package";
@@ -135,7 +135,7 @@ describe("equidade's workflows under a runner", () => {
     };
 
     it("tells every function's repository of a release, once, with the document's payload", async () => {
-      sandbox.stub("curl", 'exec /usr/bin/curl "$@"');
+      sandbox.stub("curl", `exec '${real("curl")}' "$@"`);
       const run = await trigger(prod(), published("v0.2.3"));
       assert.equal(run.code, 0, run.output);
       assert.deepEqual(run.conclusions, allGreen);
@@ -579,14 +579,17 @@ esac`,
     });
 
     it("verifies, and fails a run whose function ends FAILED", async () => {
-      const act = await run(updated(), { deploy: deployed(`${labelled} | .state = "FAILED"`) });
+      const act = await run(updated(), { deploy: `${succeeds}\n${deployed('.state = "FAILED"')}` });
       assert.equal(act.code, 1);
       assert.deepEqual(steps(act), { ...ALL, "Deploy and verify": "failure" });
       assert.equal(deploys().length, 1);
       const [error, ...more] = act.job("deploy").errors;
       assert.deepEqual(more, []);
       assert.equal(error?.title, "Not verified");
-      assert.match(error.message, new RegExp(`found state FAILED.*Still serving: ${BEFORE}\\.$`, "s"));
+      assert.match(
+        error.message,
+        new RegExp(`found state FAILED, revision ${AFTER},.*Still serving: ${BEFORE}\\.$`, "s"),
+      );
     });
 
     it("fails a run whose function keeps its old revision", async () => {
