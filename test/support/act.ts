@@ -3,7 +3,8 @@
  *
  * What act 0.2 does not do, and how it is made up for here:
  * - It starts a workflow by the event's name alone: {@link starts} judges activity types and branches as GitHub does.
- * - Its schema refuses `environment.deployment`: that line is left out of the copy that runs, see {@link copyForAct}.
+ * - Its schema refuses `environment.deployment` and `concurrency.queue`: the copy that runs is without, see
+ *   {@link copyForAct}.
  * - It has no environments, so their secrets are given to every job; no `permissions` (the token may do what the stub
  *   lets it), no `concurrency`, no `fail-fast`. Where a test depends on one of these, it reads the file.
  * - All jobs of a matrix share one result: here a job's conclusion comes from its own steps.
@@ -87,9 +88,11 @@ export function starts(workflow: string, { name, payload }: WorkflowEvent): bool
   return !branches || branches.includes(payload.ref?.replace("refs/heads/", "") ?? "");
 }
 
-/** The workflow without the one key that act's schema does not know, which changes nothing where nothing is recorded. */
+/** The workflow without the two keys that act's schema does not know; neither is about what a single run does. */
 export function copyForAct(workflow: string): string {
-  return workflow.replace(/^( +environment:\n +name: .+\n) +deployment: false\n/gm, "$1");
+  return workflow
+    .replace(/^( +environment:\n +name: .+\n) +deployment: false\n/gm, "$1")
+    .replace(/^(concurrency:\n(?: +.+\n)*?) +queue: .+\n/m, "$1");
 }
 
 /** One run of one workflow. It can be looked at while it runs, as by the API. */
