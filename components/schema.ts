@@ -51,3 +51,76 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   }
   return best?.word;
 }
+
+/** One thing wrong with a value. */
+export interface Problem {
+  /** Where it is, such as `esteira:equidade.functions[2].memory`. */
+  key: string;
+  /** What was found, what is expected and, where it can be said, the mend. */
+  message: string;
+}
+
+/**
+ * Everything that a schema finds wrong with a value.
+ * @param root the value's own key
+ * @param hide whether the value is secret: then no problem repeats what was found
+ */
+export function problemsIn(schema: z.core.$ZodType, root: string, value: unknown, hide = false): Problem[] {
+  const result = z.safeParse(schema, value);
+  const explain = (issue: z.core.$ZodIssue): Problem[] => {
+    if (issue.code === "invalid_union" && issue.errors.length > 0) {
+      // The branch meant is the one that takes this type of value: an object's problems are those of the object form.
+      const branch = issue.errors.find((issues) =>
+        issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0),
+      );
+      if (branch) return branch.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }));
+    }
+    const key = `${root}${issue.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("")}`;
+    if (issue.code === "unrecognized_keys") {
+      const known = knownKeys(schema, issue.path);
+      return issue.keys.map((unknown) => ({ key: `${key}.${unknown}`, message: unknownKey(unknown, known) }));
+    }
+    if (issue.code === "invalid_key")
+      return [{ key, message: `expected ${issue.issues[0]?.message ?? issue.message}` }];
+    const at = issue.path.reduce<unknown>(
+      (inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part],
+      value,
+    );
+    return [{ key, message: `${hide ? "not valid" : found(at)}; expected ${issue.message}` }];
+  };
+  return result.success ? [] : result.error.issues.flatMap(explain);
+}
+
+/** What was found, as a problem's message says it. */
+export const found = (value: unknown): string => (value === undefined ? "missing" : `found ${JSON.stringify(value)}`);
+
+/** What a problem's message says of a key that nobody knows. */
+export const unknownKey = (key: string, known: readonly string[]): string => {
+  const close = nearest(key, known);
+  return close ? `unknown key; did you mean "${close}"?` : `unknown key; known are ${known.join(", ") || "none"}`;
+};
+
+/** The keys that a schema has at a path, found by walking it. */
+function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const at = path.reduce<z.core.$ZodType | undefined>((outer, part) => inner(unwrap(outer), part), schema);
+  const object = objectForm(unwrap(at));
+  return object ? Object.keys(object.shape) : [];
+}
+
+const unwrap = (schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined =>
+  schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
+    ? unwrap(schema.unwrap())
+    : schema;
+
+const objectForm = (schema: z.core.$ZodType | undefined): z.ZodObject | undefined =>
+  schema instanceof z.ZodUnion
+    ? (schema.options.find((option) => option instanceof z.ZodObject) as z.ZodObject | undefined)
+    : schema instanceof z.ZodObject
+      ? schema
+      : undefined;
+
+const inner = (schema: z.core.$ZodType | undefined, part: PropertyKey): z.core.$ZodType | undefined => {
+  if (schema instanceof z.ZodArray) return schema.element;
+  if (schema instanceof z.ZodRecord) return schema.valueType as z.core.$ZodType;
+  return (objectForm(schema)?.shape as Record<PropertyKey, z.core.$ZodType> | undefined)?.[part];
+};

@@ -35,6 +35,17 @@ const asPulumi = (config: Record<string, unknown>) =>
       .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
   );
 
+/** As the file has it: what the program gets in clear text is encrypted there. */
+const encrypted = (config: Record<string, unknown>) => {
+  const secrets = Object.entries((config["esteira:secrets"] ?? {}) as Record<string, Record<string, string>>).map(
+    ([system, values]) => [
+      system,
+      Object.fromEntries(Object.entries(values).map(([name, text]) => [name, { secure: text }])),
+    ],
+  );
+  return secrets.length > 0 ? { ...config, "esteira:secrets": Object.fromEntries(secrets) } : config;
+};
+
 const problemsOf = (config: Record<string, unknown>) =>
   parseConfig(asPulumi(config), "prod").problems.map(({ key, message }) => `${key}: ${message}`);
 
@@ -69,7 +80,7 @@ describe("A stack's config", () => {
     for (const [name, config] of Object.entries(accepted)) {
       it(name, () => {
         assert.deepEqual(problemsOf(config), []);
-        assert.ok(validate({ config }), JSON.stringify(validate.errors));
+        assert.ok(validate({ config: encrypted(config) }), JSON.stringify(validate.errors));
       });
     }
   });
@@ -245,6 +256,36 @@ describe("A stack's config", () => {
       },
     );
   });
+});
+
+describe("A secret in clear text", () => {
+  const config = {
+    "esteira:secrets": JSON.stringify({ equidade: { DEPLOY_TRIGGER_TOKEN: "hunter2" } }),
+    ...asPulumi(stackWith({})),
+  };
+
+  it("stops the program, which does not repeat it", async () => {
+    await assert.rejects(
+      observe(async () => ({ config: readConfig() }), "prod", { config, secretKeys: [] }),
+      (error) => {
+        assert.ok(error instanceof ConfigError && !error.message.includes("hunter2"));
+        assert.deepEqual(error.problems, [
+          {
+            key: "esteira:secrets",
+            message:
+              "stands in clear text; set each again: pulumi config set --stack prod --secret --path 'esteira:secrets.SYSTEM.NAME'",
+          },
+        ]);
+        return true;
+      },
+    );
+  });
+
+  it("is refused by the editor's schema", () =>
+    assert.equal(
+      validate({ config: stackWith({}, { "esteira:secrets": { equidade: { DEPLOY_TRIGGER_TOKEN: "hunter2" } } }) }),
+      false,
+    ));
 });
 
 describe("The generated schemas", () => {

@@ -136,7 +136,8 @@ export const schema = z
     },
     // Also beside other problems: all are told at once.
     { when: () => true },
-  );
+  )
+  .meta({ if: { properties: { auth: { const: "key" } }, required: ["auth"] }, else: { required: ["projectNumber"] } });
 
 /** What no function alone is wrong about: two of one name, and settings that contradict each other. */
 function conflicts(functions: readonly z.input<typeof fn>[], defaults: unknown) {

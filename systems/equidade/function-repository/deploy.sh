@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Deploys the checked-out source to an existing Cloud Function (2nd gen) and waits until it serves.
 # Reads FUNCTION_NAME, GCP_PROJECT, REGION, PACKAGE, VERSION and LABEL (both may be empty: no exact version is
-# pinned), SHA, GITHUB_STEP_SUMMARY and, if given, VERIFY_ATTEMPTS (30), VERIFY_SECONDS (10).
+# pinned), SHA, LOGIN (how this logs in to Google, for messages), GITHUB_STEP_SUMMARY and, if given, VERIFY_ATTEMPTS (30), VERIFY_SECONDS (10).
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -18,7 +18,6 @@ for name in FUNCTION_NAME GCP_PROJECT REGION PACKAGE SHA; do # they stand in arg
 done
 [[ ${LABEL-} =~ ^[a-z0-9_-]{0,63}$ ]] || fail 'Not deployed' 'LABEL is no value of a label'
 where=(--gen2 "--region=$REGION" "--project=$GCP_PROJECT")
-secret='the secret GCP_SA_KEY (Settings → Secrets and variables → Actions of this repository)'
 labels=commit=${SHA:0:12}
 [[ -z ${VERSION-} ]] || labels="$PACKAGE=$LABEL,$labels"
 
@@ -26,7 +25,7 @@ describe() { gcloud functions describe "$FUNCTION_NAME" "${where[@]}" --format=j
 explain() { # title, what of gcloud's words is shown: says what is to be mended
   case $2 in
     *'[403]'* | *PERMISSION_DENIED* | *actAs* | *[Pp]'ermission'*' denied'*)
-      fail "$1" "The service account of $secret lacks permissions in $GCP_PROJECT. Give it the roles Cloud Functions Developer and Service Account User in IAM. $2" ;;
+      fail "$1" "The account of $LOGIN lacks permissions in $GCP_PROJECT. Give it the roles Cloud Functions Developer and Service Account User in IAM. $2" ;;
     *) fail "$1" "gcloud said: $2" ;;
   esac
 }
@@ -36,9 +35,9 @@ if ! describe; then
   said=$(tail -c 1500 "$work/errors")
   case $said in
     *'[404]'* | *NOT_FOUND* | *'was not found'*)
-      fail 'Not deployed' "The function $FUNCTION_NAME does not exist in $GCP_PROJECT, $REGION. Check FUNCTION_NAME in deploy.yml; the infrastructure program creates the function. $said" ;;
+      fail 'Not deployed' "The function $FUNCTION_NAME does not exist in $GCP_PROJECT, $REGION. Check FUNCTION_NAME, which comes from the infrastructure's stack file; its program creates the function. $said" ;;
     *'active account'* | *'[401]'* | *UNAUTHENTICATED* | *invalid_grant* | *redential*)
-      fail 'Not deployed' "Google does not accept the credentials: $secret is not configured or its key was revoked. $said" ;;
+      fail 'Not deployed' "Google does not accept the credentials of $LOGIN: not configured, or revoked. $said" ;;
     *) explain 'Not deployed' "$said" ;;
   esac
 fi

@@ -37,7 +37,8 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
       ...(commits ? { push: { branches: [config.branch], "paths-ignore": [".github/**"] } } : {}),
     },
     permissions: {},
-    concurrency: { group: `deploy-${config.environment}`, "cancel-in-progress": false },
+    // A version that waits to be pinned is not thrown out by a push that comes after it.
+    concurrency: { group: `deploy-${config.environment}`, "cancel-in-progress": false, queue: "max" },
     env: { FUNCTION_NAME: fn.name, GCP_PROJECT: config.project, REGION: config.region, PACKAGE: config.package },
     jobs: {
       deploy: {
@@ -89,6 +90,9 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
             name: "Deploy and verify",
             "working-directory": source,
             env: {
+              LOGIN: target.workloadIdentityProvider
+                ? `Workload Identity Federation as ${target.deployer}`
+                : `the secret ${keySecret(config)} (Settings → Secrets and variables → Actions)`,
               VERSION: "${{ steps.pin.outputs.version }}",
               LABEL: "${{ steps.pin.outputs.label }}",
               SHA: "${{ steps.pin.outputs.sha }}",

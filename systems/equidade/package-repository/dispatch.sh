@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Tells one repository about a release, by a repository_dispatch event, and does not give up easily.
 # Reads GITHUB_API_URL, GITHUB_ORG, REPO, EVENT_TYPE, PACKAGE, VERSION, TRIGGERED_BY, SOURCE_REPO, TOKEN,
-# GITHUB_STEP_SUMMARY and, if given, RETRY_BASE_SECONDS (2).
+# GITHUB_STEP_SUMMARY and, if given, RETRY_BASE_SECONDS (2) and, where the token is no PAT, for what messages say of
+# it: TOKEN_SECRET (the secret's name) and TOKEN_WANTED (what belongs in it).
 set -euo pipefail
 
 fail() { # title, message: both made of known text or escaped by the caller
@@ -9,7 +10,9 @@ fail() { # title, message: both made of known text or escaped by the caller
   exit 1
 }
 
-secret='the secret DEPLOY_TRIGGER_TOKEN (Settings → Secrets and variables → Actions)'
+token_secret=${TOKEN_SECRET:-DEPLOY_TRIGGER_TOKEN}
+secret="the secret $token_secret (Settings → Secrets and variables → Actions)"
+wanted=${TOKEN_WANTED:-a PAT with scopes: repo, workflow}
 for name in GITHUB_ORG REPO EVENT_TYPE PACKAGE VERSION; do # they stand in the URL, in messages, in the summary
   [[ ${!name-} =~ ^[A-Za-z0-9._-]{1,100}$ ]] ||
     fail 'Not dispatched' "$name is empty or has characters other than letters, digits, '.', '_' and '-'"
@@ -17,10 +20,10 @@ done
 target=$GITHUB_ORG/$REPO
 TOKEN=${TOKEN-}
 TOKEN=${TOKEN//[[:space:]]/} # a secret pasted with its line end
-[[ -n $TOKEN ]] || fail 'DEPLOY_TRIGGER_TOKEN is not configured' \
-  "$target was not notified: $secret is not configured. Save in it a PAT with scopes: repo, workflow"
-[[ $TOKEN =~ ^[A-Za-z0-9_.-]+$ ]] || fail 'DEPLOY_TRIGGER_TOKEN is not a token' \
-  "$target was not notified: $secret has characters that no token has. Save in it a PAT with scopes: repo, workflow"
+[[ -n $TOKEN ]] || fail "$token_secret is not configured" \
+  "$target was not notified: $secret is not configured. Save in it $wanted"
+[[ $TOKEN =~ ^[A-Za-z0-9_.-]+$ ]] || fail "$token_secret is not a token" \
+  "$target was not notified: $secret has characters that no token has. Save in it $wanted"
 
 payload=$(jq -cn --arg event "$EVENT_TYPE" --arg package "$PACKAGE" --arg version "$VERSION" \
   --arg by "$TRIGGERED_BY" --arg source "$SOURCE_REPO" --arg repo "$REPO" \
@@ -45,17 +48,17 @@ for ((attempt = 1; ; attempt++)); do
     204) break ;;
     429) limited=true ;;
     000 | 500 | 502 | 503 | 504) ;;
-    401) mend="$secret holds a token that has expired, was revoked or was never valid. Save a new PAT with scopes: repo, workflow" ;;
+    401) mend="$secret holds a token that has expired, was revoked or was never valid. Save in it anew $wanted" ;;
     403)
       if [[ -n $retry_after ]] || grep -qiE 'secondary rate limit|rate limit exceeded' "$body"; then
         limited=true
       else
-        mend="the PAT has no permission on this repository. Regenerate it with scopes: repo, workflow (and authorise it for the organisation's single sign-on), then save it in $secret"
+        mend="the token has no permission on this repository. Make $wanted (authorised for the organisation's single sign-on), then save it in $secret"
       fi
       ;;
-    404) mend="the repository does not exist or the token cannot see it. Check GITHUB_ORG and the repository's name in trigger-deploys.yml, and that the PAT in $secret has scopes: repo, workflow" ;;
-    301 | 302 | 307 | 308) mend="the repository was renamed or moved. Write its new name in the list of trigger-deploys.yml" ;;
-    422) mend="GitHub refuses the event itself. Check the event type and the payload in trigger-deploys.yml" ;;
+    404) mend="the repository does not exist or the token cannot see it. Check GITHUB_ORG and the repository's name, which come from the infrastructure's stack file, and that $secret holds $wanted" ;;
+    301 | 302 | 307 | 308) mend="the repository was renamed or moved. Write its new name into the infrastructure's stack file" ;;
+    422) mend="GitHub refuses the event itself. Check the event type and the payload" ;;
     *) mend="an answer that was not expected" ;;
   esac
   if [[ -z $mend ]] && ((attempt == 5)); then

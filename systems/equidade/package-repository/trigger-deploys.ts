@@ -34,7 +34,8 @@ export const triggerDeploys = (config: EquidadeConfig, owner: string): Workflow 
       },
     },
     permissions: {},
-    concurrency: { group: `trigger-deploys-${config.environment}`, "cancel-in-progress": false },
+    // Every release counts: one that waits is not thrown out by the next.
+    concurrency: { group: `trigger-deploys-${config.environment}`, "cancel-in-progress": false, queue: "max" },
     env: { GITHUB_ORG: owner, PACKAGE: config.package, EVENT_TYPE: eventType(config) },
     jobs: {
       version: {
@@ -105,6 +106,12 @@ const steps = (config: EquidadeConfig): [Step, ...Step[]] => {
       VERSION: "${{ needs.version.outputs.version }}",
       TRIGGERED_BY: "${{ github.actor }}",
       SOURCE_REPO: "${{ github.repository }}",
+      ...(config.triggerApp
+        ? {
+            TOKEN_SECRET: "DEPLOY_TRIGGER_APP_KEY",
+            TOKEN_WANTED: `the private key of the GitHub App ${config.triggerApp}, installed there with contents: write`,
+          }
+        : {}),
       TOKEN: config.triggerApp ? "${{ steps.app.outputs.token }}" : "${{ secrets.DEPLOY_TRIGGER_TOKEN }}",
     },
     run: script(import.meta.url, "./dispatch.sh"),

@@ -19,6 +19,9 @@ if ((${#REQUESTED} > 50)) || [[ ! $REQUESTED =~ $version ]]; then
   fail 'Not a version' "found ${found//%/%25}, expected a version such as v0.2.3, 0.2.3rc1 or 0.2.3-rc.1 (50 characters at most)"
 fi
 tag=v${REQUESTED#v}
+if [[ ${CHECK_RELEASE-} != true && $REQUESTED != v* ]]; then
+  fail 'Not a tag for a release' "the release's tag is $REQUESTED, expected $tag: only tags that begin with v may deploy"
+fi
 
 if [[ ${CHECK_RELEASE-} == true ]]; then
   # No --fail: an answer such as 404 is final, 5xx and a broken connection are tried again by curl itself.

@@ -45,6 +45,12 @@ const byHand = (version: string): WorkflowEvent => ({
   payload: { ref: "refs/heads/main", inputs: { version } },
 });
 
+/** What each job's token may do, and what it may where the job says nothing: a runner here enforces neither. */
+const permissions = (workflow: string) => {
+  const { permissions: others, jobs } = parse(workflow) as Workflow;
+  return { others, ...Object.fromEntries(Object.entries(jobs).map(([id, job]) => [id, job.permissions])) };
+};
+
 describe("equidade's workflows under a runner", () => {
   let sandbox: Sandbox;
 
@@ -213,6 +219,15 @@ describe("equidade's workflows under a runner", () => {
         assert.equal(starts(workflow, { name: "release", payload: { ...payload, action: "edited" } }), false);
         assert.equal(starts(workflow, { name: "push", payload: { ref: "refs/heads/main" } }), false);
       }
+    });
+
+    it("gives each job's token no more than the job needs", () => {
+      assert.deepEqual(permissions(prod()), {
+        others: {},
+        version: { contents: "read" },
+        dispatch: {},
+        report: { actions: "read" },
+      });
     });
 
     it("rolls back: an older version by hand, once its release is known to exist", async () => {
@@ -712,6 +727,17 @@ exit 1`,
       assertDeployed("0_3_0_dev1", "dev", git("rev-parse", "feature"));
       assert.match(sandbox.read("uploaded/main.py"), /feature/);
       assert.equal(uploaded(), "equidade-data-package==0.3.0.dev1");
+    });
+
+    it("may write to the repository only where the pin is committed", () => {
+      for (const [stack, file, contents] of [
+        ["prod", "deploy.yml", "write"],
+        ["staging", "deploy-staging.yml", "read"],
+        ["dev", "deploy-dev.yml", "read"],
+      ] as const) {
+        const workflow = delivered(stack, "cloud-function-1", file);
+        assert.deepEqual(permissions(workflow), { others: {}, deploy: { contents, "id-token": "write" } });
+      }
     });
 
     it("is started by its own environment's events alone", () => {

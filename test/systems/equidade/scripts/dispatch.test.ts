@@ -195,7 +195,7 @@ describe("dispatch.sh", () => {
       [
         "404",
         { status: 404, body: { message: "Not Found" } },
-        /status 404.*does not exist or the token cannot see it.*GITHUB_ORG.*trigger-deploys\.yml/,
+        /status 404.*does not exist or the token cannot see it.*GITHUB_ORG.*stack file/,
       ],
       ["422", { status: 422, body: { message: "Validation failed" } }, /status 422.*Validation failed/],
       ["307", { status: 307, headers: { location: "/repositories/1/dispatches" } }, /status 307.*renamed or moved/],
@@ -231,6 +231,18 @@ describe("dispatch.sh", () => {
         );
       }
       assert.deepEqual(github.requests, []);
+    });
+
+    it("without an app's token, and names the app's secret and what belongs in it", async () => {
+      const { stdout } = await run({
+        TOKEN: "",
+        TOKEN_SECRET: "DEPLOY_TRIGGER_APP_KEY",
+        TOKEN_WANTED: "the private key of the App",
+      });
+      error(
+        /^::error title=DEPLOY_TRIGGER_APP_KEY is not configured::.*secret DEPLOY_TRIGGER_APP_KEY .*Save in it the private key of the App$/,
+        stdout,
+      );
     });
 
     it("with a token that would say more to curl than a token", async () => {

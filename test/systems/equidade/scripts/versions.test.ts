@@ -146,12 +146,23 @@ describe("version.sh", () => {
   describe("accepts a version and writes it as the tag of a release", () => {
     for (const version of Object.keys(VERSIONS)) {
       it(version, async () => {
-        const result = await run(version);
+        const tag = `v${version.replace(/^v/, "")}`;
+        const result = await run(tag);
         assert.equal(result.code, 0, result.output);
-        assert.equal(box.read("output"), `version=v${version.replace(/^v/, "")}\n`);
+        assert.equal(box.read("output"), `version=${tag}\n`);
         assert.deepEqual(github.requests, []);
       });
     }
+  });
+
+  it("refuses a release whose tag has no v: no environment would let it deploy", async () => {
+    const result = await run("0.2.3");
+    assert.equal(result.code, 1);
+    assert.match(
+      result.stdout,
+      /^::error title=Not a tag for a release::the release's tag is 0\.2\.3, expected v0\.2\.3/,
+    );
+    assert.equal(box.read("output"), "");
   });
 
   describe("refuses everything else, before any output", () => {
