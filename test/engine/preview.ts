@@ -57,6 +57,8 @@ function github(): Server {
   });
 }
 
+const canary = "canary-secret";
+
 interface Step {
   urn: string;
   newState?: { inputs?: Record<string, unknown> };
@@ -119,28 +121,26 @@ describe("pulumi preview", function () {
       ...config,
       ...(equidade ? { "esteira:equidade": { ...(equidade as object), ...changes } } : {}),
     };
-    const needs = () => readStackFile(cwd, stack).needs;
-    writeFileSync(file, stringify({ config: ownConfig }));
-    const secrets: Record<string, Record<string, string>> = {};
-    for (const { path } of needs()) {
-      const [system, name] = path.split(".") as [string, string];
-      (secrets[system] ??= {})[name] = "canary-secret";
-    }
     writeFileSync(
       file,
       stringify({
         config: {
           ...ownConfig,
-          "esteira:secrets": secrets,
           "github:baseUrl": `http://127.0.0.1:${port}/`,
           "github:token": "x",
           "gcp:accessToken": "x",
         },
       }),
     );
-    const rendered = await declare(root, stack, readStackFile(cwd, stack));
+    const stackFile = readStackFile(cwd, stack);
+    const rendered = await declare(root, stack, stackFile);
     await engine(cwd, "stack", "init", stack);
-    const { steps } = JSON.parse(await engine(cwd, "preview", "--json", "--stack", stack)) as { steps: Step[] };
+    for (const { path } of stackFile.needs) {
+      await engine(cwd, "config", "set", "--stack", stack, "--secret", "--path", `esteira:secrets.${path}`, canary);
+    }
+    const json = await engine(cwd, "preview", "--json", "--stack", stack);
+    assert.ok(!json.includes(canary), "the preview shows a secret");
+    const { steps } = JSON.parse(json) as { steps: Step[] };
     const own = steps.filter(({ urn }) => !urn.includes("::pulumi:providers:"));
     return { rendered: rendered.resources, engine: own };
   };
