@@ -80,11 +80,18 @@ describe("README.md shows the real output of", () => {
     );
   });
 
-  it("make test: as many tests as there are", function () {
-    // The number is that of the whole run; a part of it cannot say.
-    if (!process.argv.includes("test/**/*.test.ts")) return this.skip();
-    let suite = this.test!.parent!;
-    while (suite.parent) suite = suite.parent;
-    assert.match(shown("make test"), new RegExp(`^ {2}${suite.total()} passing`, "m"));
+  it("make test, in part", () => {
+    const tests = execFileSync("git", ["grep", "-h", "-E", "(describe|it)\\(", "--", "test"], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    const titles = shown("make test")
+      .split("\n")
+      .map((line) => line.replace(/^[ ✔.]*/, ""))
+      .filter(Boolean);
+    assert.deepEqual(
+      titles.filter((title) => !tests.includes(`"${title}"`)),
+      [],
+    );
   });
 });
