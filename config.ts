@@ -8,7 +8,7 @@
 import { getStack, type Output, RunError, runtime, secret } from "@pulumi/pulumi";
 import { z } from "zod";
 import { login } from "./components/github/names.ts";
-import { expected, found, oneOf, type Problem, problemsIn, unknownKey } from "./components/schema.ts";
+import { expected, found, oneOf, type Problem, problemsIn, unknownKey, whole } from "./components/schema.ts";
 import * as equidade from "./systems/equidade/config.ts";
 
 /**
@@ -25,6 +25,8 @@ export type Secrets = Record<string, Output<string>>;
 export interface GithubConfig {
   owner: string;
   ownerType: "organization" | "user";
+  /** The owner's numeric id; looked up where the file does not say it. */
+  ownerId?: string;
 }
 
 /** One stack's config, checked and complete. A system that the file does not name is undefined. */
@@ -63,6 +65,7 @@ const secretsSchema = z
 /** Our own keys, without `esteira:`. */
 const keys = {
   ownerType: oneOf(["organization", "user"], "what the owner of the repositories is"),
+  ownerId: whole(1, Number.MAX_SAFE_INTEGER, "the owner's id, as `gh api users/LOGIN --jq .id` prints it"),
   secrets: secretsSchema,
   ...(Object.fromEntries(Object.entries(systems).map(([name, { schema }]) => [name, schema])) as {
     [Name in keyof Systems]: Systems[Name]["schema"];
@@ -127,7 +130,8 @@ export function parseConfig(
     const { message } = owner.error.issues[0]!;
     problems.push({ key: "github:owner", message: `${found(raw["github:owner"])}; expected ${message}: ${mend}` });
   }
-  const github = { owner: owner.data ?? "", ownerType: read("ownerType") ?? "organization" };
+  const ownerId = read("ownerId")?.toString();
+  const github = { owner: owner.data ?? "", ownerType: read("ownerType") ?? "organization", ownerId };
   const config: StackConfig = { stack, github };
   const needs: SecretNeed[] = [];
   for (const name of names) {

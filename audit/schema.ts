@@ -13,7 +13,15 @@ const pinnedAction = z.strictObject({
 /** What one system says of itself. */
 export const systemFacts = z.strictObject({
   projects: z.array(z.string()).describe("IDs of the Google Cloud projects that it works in"),
-  endpoints: z.array(z.strictObject({ name: z.string(), url: z.url() })).describe("Where it answers"),
+  endpoints: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        url: z.url(),
+        invokers: z.array(z.string()).describe("IAM principals that may call it"),
+      }),
+    )
+    .describe("Where it answers, and whom"),
   serviceAccounts: z
     .array(
       z.strictObject({
@@ -23,6 +31,17 @@ export const systemFacts = z.strictObject({
       }),
     )
     .describe("Service accounts, and the roles that the program gives them"),
+  federation: z
+    .array(
+      z.strictObject({
+        provider: z.string().describe("Full name of the workload identity provider"),
+        serviceAccount: z.string().describe("The account that is acted as"),
+        repositories: z.array(z.string()).describe("OWNER/NAME of those whose workflow may"),
+        workflow: z.string().describe("Path of the one workflow file that may"),
+        branch: z.string().nullable().describe("The one branch whose workflow may; null: any ref"),
+      }),
+    )
+    .describe("Who may act as a service account without a key"),
   secrets: z
     .array(
       z.strictObject({
@@ -46,6 +65,9 @@ export const systemFacts = z.strictObject({
   environments: z
     .array(z.strictObject({ repository: z.string(), name: z.string() }))
     .describe("Deployment environments that the stack owns in repositories"),
+  rulesets: z
+    .array(z.strictObject({ repository: z.string(), name: z.string() }))
+    .describe("Rule sets that the stack owns in repositories"),
 });
 
 /** What one system says of itself. */

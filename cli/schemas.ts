@@ -1,4 +1,4 @@
-/** npm run schemas: writes the JSON Schemas of the project's interfaces, docs/stack.schema.json and docs/audit.schema.json. */
+/** npm run generate, in part: writes the JSON Schemas of the project's interfaces, docs/stack.schema.json and docs/audit.schema.json. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";

@@ -82,6 +82,10 @@ export function problemsIn(schema: z.core.$ZodType, root: string, value: unknown
     }
     if (issue.code === "invalid_key")
       return [{ key, message: `expected ${issue.issues[0]?.message ?? issue.message}` }];
+    // Two keys may contradict each other, and neither alone be wrong; the value may be a default's.
+    if (issue.code === "custom" && issue.params && "contradicting" in issue.params) {
+      return [{ key, message: `${found(issue.params["contradicting"])}, which ${issue.message}` }];
+    }
     const at = issue.path.reduce<unknown>(
       (inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part],
       value,

@@ -64,7 +64,7 @@ describe("A stack's config", () => {
         maxInstances: 3,
         ingress: "internal-only",
         invokers: ["allUsers", "user:ana@example.org"],
-        environment: { PORT: "8080" },
+        environment: { LEVEL: "3" },
         secrets: { DB_PASSWORD: "db-password" },
         roles: [{ role: "roles/bigquery.dataViewer", dataset: "sales" }],
         serviceAccount: "runner@equidade-prod.iam.gserviceaccount.com",
@@ -100,13 +100,25 @@ describe("A stack's config", () => {
         stackWith({}, { "esteira:equidad": {} }),
         'esteira:equidad: unknown key; did you mean "equidade"?',
       ],
+      "an empty system": [
+        stackWith({}, { "esteira:equidade": null }),
+        "esteira:equidade: found null; expected an object",
+      ],
+      "a variable that is Google's own": [
+        withFunction({ environment: { PORT: "8080" } }),
+        "esteira:equidade.functions[0].environment.PORT: expected a variable's name: capital letters, digits or _; PORT, K_..., FUNCTION_... and X_GOOGLE_... are Google's own",
+      ],
+      "a branch that git refuses": [
+        stackWith({ branch: "a..b" }),
+        'esteira:equidade.branch: found "a..b"; expected a branch name, such as main',
+      ],
       "a wrong type": [
         withFunction({ timeout: "60" }),
         'esteira:equidade.functions[0].timeout: found "60"; expected seconds for one request: a whole number from 1 to 3600',
       ],
       "a number that YAML made of text": [
-        withFunction({ environment: { PORT: 8080 } }),
-        "esteira:equidade.functions[0].environment.PORT: found 8080; expected text; put it in quotes",
+        withFunction({ environment: { LEVEL: 3 } }),
+        "esteira:equidade.functions[0].environment.LEVEL: found 3; expected text; put it in quotes",
       ],
       "a list that is none": [
         stackWith({ functions: "cloud-function-1" }),
@@ -175,11 +187,31 @@ describe("A stack's config", () => {
       ],
       "more instances kept than allowed": [
         withFunction({ minInstances: 5, maxInstances: 2 }),
-        "esteira:equidade.functions[0].minInstances: found 5; expected no more than maxInstances, which is 2",
+        "esteira:equidade.functions[0].minInstances: found 5, which contradicts maxInstances 2",
       ],
       "a contradiction with the defaults": [
         stackWith({ defaults: { cpu: 0.5 }, functions: [{ name: "f", concurrency: 8 }] }),
-        "esteira:equidade.functions[0].concurrency: found 8; expected 1 where cpu is 0.5: more than one request at a time needs a whole CPU",
+        "esteira:equidade.functions[0].concurrency: found 8, which contradicts cpu 0.5: more than one request at a time needs a whole CPU",
+      ],
+      "a review by nobody": [
+        stackWith({ reviewers: {} }),
+        "esteira:equidade.reviewers: found {}; expected 1 to 6 reviewers, users and teams together",
+      ],
+      "a variable with two sources": [
+        withFunction({ environment: { A: "x" }, secrets: { A: "s" } }),
+        'esteira:equidade.functions[0].environment.A: found "x", which contradicts secrets.A: a variable has one source',
+      ],
+      "a contradiction within the defaults": [
+        stackWith({ defaults: { minInstances: 3, maxInstances: 2 }, functions: ["a"] }),
+        "esteira:equidade.functions[0].minInstances: found 3, which contradicts maxInstances 2",
+      ],
+      "a name that the program uses": [
+        stackWith({ functions: ["package"] }),
+        'esteira:equidade.functions[0]: found "package"; expected a name that the program does not use itself: package, equidade-build, equidade-deployer',
+      ],
+      "a function in the package's repository": [
+        withFunction({ repository: "equidade-data-package" }),
+        'esteira:equidade.functions[0].repository: found "equidade-data-package"; expected a repository other than the package\'s own',
       ],
       "a role on two resources": [
         withFunction({ roles: [{ role: "roles/x.y", bucket: "b", topic: "t" }] }),
@@ -207,12 +239,18 @@ describe("A stack's config", () => {
 
   it("of prod, staging and dev differs where the document says so", () => {
     const of = (stack: string) => {
-      const { release, deletionPolicy } = parseConfig(asPulumi(stackWith({})), stack).config!.equidade!.config;
-      return { release, deletionPolicy };
+      const { release, pin, functions } = parseConfig(asPulumi(stackWith({})), stack).config!.equidade!.config;
+      return { release, pin, deletionPolicy: functions[0]!.deletionPolicy };
     };
-    assert.deepEqual(of("prod"), { release: "final", deletionPolicy: "PREVENT" });
-    assert.deepEqual(of("staging"), { release: "pre-release", deletionPolicy: "DELETE" });
-    assert.deepEqual(of("dev"), { release: "by-hand", deletionPolicy: "DELETE" });
+    assert.deepEqual(of("prod"), { release: "final", pin: "commit", deletionPolicy: "PREVENT" });
+    assert.deepEqual(of("staging"), { release: "pre-release", pin: "deploy", deletionPolicy: "DELETE" });
+    assert.deepEqual(of("dev"), { release: "by-hand", pin: "deploy", deletionPolicy: "DELETE" });
+  });
+
+  it("pins nothing on a branch that files reach by pull request, unless told to", () => {
+    const pin = (changes: object) => parseConfig(asPulumi(stackWith(changes)), "prod").config!.equidade!.config.pin;
+    assert.equal(pin({ via: "pull-request" }), "deploy");
+    assert.equal(pin({ via: "pull-request", pin: "commit" }), "commit");
   });
 
   it("gives a function the defaults unless it says otherwise", () => {
@@ -226,6 +264,7 @@ describe("A stack's config", () => {
       entryPoint: "main",
       repository: "a",
       runtime: "python313",
+      deletionPolicy: "PREVENT",
       memory: "1Gi",
       timeout: 30,
     });
@@ -234,6 +273,7 @@ describe("A stack's config", () => {
       entryPoint: "main",
       repository: "b",
       runtime: "python313",
+      deletionPolicy: "PREVENT",
       memory: "1Gi",
       timeout: 90,
     });

@@ -63,6 +63,7 @@ export const declare = (root: string, stack: string, stackFile: StackFile): Prom
  *
  * The SDK's mocks know neither the whole chain of a resource's parents nor what is secret; so the messages
  * that declare resources are answered here, from the request itself, the way the engine's monitor does.
+ * One run at a time: the SDK keeps its state for the whole process.
  * @param program declares resources and returns the stack's outputs
  * @throws what the program throws
  */

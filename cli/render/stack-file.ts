@@ -45,7 +45,14 @@ export function readStackFile(root: string, stack: string): StackFile {
   const [broken] = document.errors;
   if (broken) throw new UsageError(`${file} is no YAML: ${broken.message}`);
 
-  const entries = Object.entries((document.toJS() as { config?: Record<string, unknown> } | null)?.config ?? {});
+  const { config: written = {} } = (document.toJS() ?? {}) as { config?: unknown };
+  if (typeof written !== "object" || written === null || Array.isArray(written)) {
+    throw new UsageError(`${file}: config is ${JSON.stringify(written)}; expected keys with values`);
+  }
+  // As the engine does: a key without a namespace is the project's own.
+  const entries = Object.entries(written).map(
+    ([key, value]) => [key.includes(":") ? key : `esteira:${key}`, value] as const,
+  );
   const secretKeys: string[] = [];
   const config = Object.fromEntries(
     entries.map(([key, value]) => {
@@ -59,13 +66,16 @@ export function readStackFile(root: string, stack: string): StackFile {
   const { needs } = parseConfig(config, stack);
   const missing = needs.filter(({ given }) => !given);
   if (missing.length > 0) {
-    const secrets = JSON.parse(config["esteira:secrets"] ?? "{}") as Record<string, Record<string, string>>;
+    const secrets = JSON.parse(config["esteira:secrets"] ?? "{}") as Record<string, Record<string, unknown>>;
     for (const { path } of missing) {
       const [system, name] = path.split(".") as [string, string];
-      (secrets[system] ??= {})[name] = secretPlaceholder;
+      // What stands there and is no secret is for the program to refuse.
+      if (typeof (secrets[system] ??= {}) === "object") secrets[system][name] ??= secretPlaceholder;
     }
     config["esteira:secrets"] = JSON.stringify(secrets);
-    if (!secretKeys.includes("esteira:secrets")) secretKeys.push("esteira:secrets");
+    if (!secretKeys.includes("esteira:secrets") && !entries.some(([key]) => key === "esteira:secrets")) {
+      secretKeys.push("esteira:secrets");
+    }
   }
   return { config, secretKeys, needs };
 }

@@ -1,7 +1,7 @@
 import * as gcp from "@pulumi/gcp";
 import { ComponentResource, type ComponentResourceOptions, type Input } from "@pulumi/pulumi";
 import { accountNamed, createAccount, type ServiceAccount } from "../google/account.ts";
-import { type GrantTarget, grant } from "../google/grant.ts";
+import { describeRights, type GrantTarget, giveRights } from "../google/grant.ts";
 import { mebibytes } from "../google/names.ts";
 
 /** Where a function's code lies in Cloud Storage. */
@@ -24,11 +24,11 @@ export interface CloudFunctionArgs {
   region: string;
   /** The function's name in Google Cloud. */
   functionName: string;
-  /** Runtime ID, such as `python313`. */
+  /** Runtime ID, such as `python313`, to create it with. A later change is a deploy's. */
   runtime: string;
-  /** Name of the code's function that answers. @default "main" */
+  /** Name of the code's function that answers, to create it with. A later change is a deploy's. @default "main" */
   entryPoint?: string;
-  /** The code it is created with. Later code is the repository's affair: a change is not put back. */
+  /** The code to create it with. A later change is a deploy's. */
   source: FunctionSource;
   /** E-mail of an existing account to run as. @default an account of its own, created here */
   serviceAccount?: string;
@@ -36,6 +36,11 @@ export interface CloudFunctionArgs {
   buildServiceAccount?: Input<string>;
   /** Roles of the runtime account, each on the narrowest resource that will do. @default none */
   roles?: readonly { role: string; on: GrantTarget }[];
+  /**
+   * Whether the account's rights (`roles` and access to `secrets`) are given here, or elsewhere because several
+   * functions run as it. @default "here"
+   */
+  grants?: "here" | "elsewhere";
   /** Environment variables. @default none */
   environment?: Readonly<Record<string, string>>;
   /** Environment variables whose values come from Secret Manager: variable to secret. @default none */
@@ -71,8 +76,9 @@ const ingressSettings: Record<Ingress, string> = {
 /**
  * A Cloud Function of the second generation with a runtime account of its own.
  *
- * The program owns everything but the code: source and build settings may change behind it, the way
- * `gcloud functions deploy` changes them, and labels that it did not set stay.
+ * The program owns everything but the build: `buildConfig` is what the function is created with, and every later change
+ * of source, runtime or entry point comes from a deploy. Google takes a build as a whole, so a change of one of its
+ * settings from here would bring the first source back. Labels that the program did not set stay.
  * @throws Error when two arguments contradict each other; the message names both
  * @example
  * new CloudFunction("orders", { project: "p", region: "us-east1", functionName: "orders", runtime: "python313", source })
@@ -83,6 +89,8 @@ export class CloudFunction extends ComponentResource {
   readonly account: ServiceAccount;
   /** The address it answers at, known beforehand. */
   readonly url: string;
+  /** What its account may do, as an audit tells it. */
+  readonly roles: readonly { role: string; on: string }[];
   readonly function: gcp.cloudfunctionsv2.Function;
 
   constructor(name: string, args: CloudFunctionArgs, opts?: ComponentResourceOptions) {
@@ -99,23 +107,14 @@ export class CloudFunction extends ComponentResource {
         );
     // Names come known beforehand, so the order has to be said: a member must exist before it is granted anything.
     const after = this.account.resource ? [this.account.resource] : [];
-    const needed = Object.entries(args.secrets ?? {}).map(([variable, { secret }]) =>
-      grant(
-        `${name}-secret-${variable}`,
-        this.account.member,
-        "roles/secretmanager.secretAccessor",
-        { secret, project },
-        {
-          parent: this,
-          dependsOn: after,
-        },
-      ),
-    );
-    for (const { role, on } of args.roles ?? []) {
-      needed.push(
-        grant(`${name}-${grantName(role, on)}`, this.account.member, role, on, { parent: this, dependsOn: after }),
-      );
-    }
+    const rights = {
+      roles: args.roles ?? [],
+      secrets: Object.values(args.secrets ?? {}).map(({ secret }) => secret),
+      project,
+    };
+    this.roles = describeRights(rights);
+    const given =
+      args.grants === "elsewhere" ? [] : giveRights(name, this.account, rights, { parent: this, dependsOn: after });
 
     this.function = new gcp.cloudfunctionsv2.Function(
       `${name}-function`,
@@ -152,8 +151,8 @@ export class CloudFunction extends ComponentResource {
       },
       {
         parent: this,
-        dependsOn: [...after, ...needed],
-        ignoreChanges: ["buildConfig.source", "buildConfig.environmentVariables"],
+        dependsOn: [...after, ...given],
+        ignoreChanges: ["buildConfig"],
       },
     );
 
@@ -169,12 +168,18 @@ export class CloudFunction extends ComponentResource {
   }
 }
 
-const grantName = (role: string, on: GrantTarget) => {
-  const [kind, target] = Object.entries(on)[0] as [string, Input<string>];
-  return `${role.split("/").at(-1)}-${kind}-${typeof target === "string" ? target : ""}`;
-};
+/** Two settings of a function that contradict each other. */
+export interface Contradiction {
+  /** The first of the two keys. */
+  key: string;
+  /** What it is set to. */
+  value: unknown;
+  /** Names the second. */
+  message: string;
+}
 
-function refuseContradictions(name: string, args: CloudFunctionArgs): void {
+/** What {@link CloudFunction} refuses, for whoever can tell it where the settings were written. */
+export function contradictions(args: Partial<CloudFunctionArgs>): Contradiction[] {
   const {
     concurrency = 1,
     cpu,
@@ -184,16 +189,32 @@ function refuseContradictions(name: string, args: CloudFunctionArgs): void {
     environment = {},
     secrets = {},
   } = args;
-  const refuse = (what: string) => {
-    throw new Error(`CloudFunction ${name}: ${what}`);
-  };
-  if (concurrency > 1 && cpu !== undefined && cpu < 1) {
-    refuse(`concurrency ${concurrency} contradicts cpu ${cpu}: more than one request at a time needs a whole CPU`);
-  }
-  if (minInstances > maxInstances) refuse(`minInstances ${minInstances} contradicts maxInstances ${maxInstances}`);
-  if (cpu !== undefined && cpu >= 4 && mebibytes(memory) < 2048) {
-    refuse(`cpu ${cpu} contradicts memory ${memory}: 4 CPUs and more need 2Gi at least`);
-  }
-  const both = Object.keys(environment).find((variable) => variable in secrets);
-  if (both) refuse(`environment.${both} contradicts secrets.${both}: a variable has one source`);
+  const twice = Object.keys(environment).filter((variable) => variable in secrets);
+  const rules: [found: boolean, key: string, value: unknown, message: string][] = [
+    [
+      concurrency > 1 && cpu !== undefined && cpu < 1,
+      "concurrency",
+      concurrency,
+      `contradicts cpu ${cpu}: more than one request at a time needs a whole CPU`,
+    ],
+    [minInstances > maxInstances, "minInstances", minInstances, `contradicts maxInstances ${maxInstances}`],
+    [
+      cpu !== undefined && cpu >= 4 && mebibytes(memory) < 2048,
+      "cpu",
+      cpu,
+      `contradicts memory ${memory}: 4 CPUs and more need 2Gi at least`,
+    ],
+    ...twice.map((variable): (typeof rules)[number] => [
+      true,
+      `environment.${variable}`,
+      environment[variable],
+      `contradicts secrets.${variable}: a variable has one source`,
+    ]),
+  ];
+  return rules.filter(([found]) => found).map(([, key, value, message]) => ({ key, value, message }));
+}
+
+function refuseContradictions(name: string, args: CloudFunctionArgs): void {
+  const [first] = contradictions(args);
+  if (first) throw new Error(`CloudFunction ${name}: ${first.key} ${JSON.stringify(first.value)} ${first.message}`);
 }

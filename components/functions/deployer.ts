@@ -24,7 +24,9 @@ export type DeployerAuth =
       ownerId: Input<string>;
       /** The repositories, without owner, whose workflows may act as the deployer; no others may. */
       repositories: readonly string[];
-      /** The one branch whose workflows may. @default any ref of these repositories */
+      /** Path of the one workflow file, in each of them, that may. */
+      workflow: string;
+      /** The one branch whose workflow may. @default any ref of these repositories */
       branch?: string;
     }
   /** A service-account key, to be put where the workflows find it. */
@@ -35,7 +37,7 @@ export interface DeployerArgs {
   /** ID of the project. */
   project: string;
   /** The accounts that it deploys as: what runs the functions and what builds them. */
-  actAs: readonly { key: string; account: ServiceAccount }[];
+  actAs: readonly ServiceAccount[];
   auth: DeployerAuth;
 }
 
@@ -44,7 +46,7 @@ export interface DeployerArgs {
  * upload is asked for at the project, no narrower resource will do), Service Account User on each account
  * that it deploys as and on no other.
  * @example
- * new Deployer("orders", { project: "p", actAs: [{ key: "api", account: fn.account }], auth: { kind: "key" } })
+ * new Deployer("orders", { project: "p", actAs: [fn.account], auth: { kind: "key" } })
  * @see https://cloud.google.com/functions/docs/reference/iam/roles
  * @see https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines
  */
@@ -54,6 +56,8 @@ export class Deployer extends ComponentResource {
   readonly workloadIdentityProvider?: string;
   /** Key only: the key as the JSON text that google-github-actions/auth takes. */
   readonly key?: Output<string>;
+  /** What its account may do, as an audit tells it. */
+  readonly roles: readonly { role: string; on: string }[];
   private readonly entry: Resource;
   private readonly actAs = new Map<string, Resource>();
 
@@ -69,17 +73,32 @@ export class Deployer extends ComponentResource {
     );
     const made = { parent: this, dependsOn: [this.account.resource!] };
     grant(`${name}-developer`, this.account.member, "roles/cloudfunctions.developer", { project }, made);
-    for (const { key, account } of args.actAs) {
+    // By account, not by what runs as it: the right goes when the last one goes.
+    for (const account of new Map(args.actAs.map((each) => [each.email, each])).values()) {
       const dependsOn = [this.account.resource!, ...(account.resource ? [account.resource] : [])];
       const on = { serviceAccount: account.name };
       this.actAs.set(
         account.email,
-        grant(`${name}-act-as-${key}`, this.account.member, "roles/iam.serviceAccountUser", on, {
-          parent: this,
-          dependsOn,
-        }),
+        grant(
+          `${name}-act-as-${account.email.split("@")[0]}`,
+          this.account.member,
+          "roles/iam.serviceAccountUser",
+          on,
+          {
+            parent: this,
+            dependsOn,
+          },
+        ),
       );
     }
+
+    this.roles = [
+      { role: "roles/cloudfunctions.developer", on: `project ${project}` },
+      ...[...this.actAs.keys()].map((email) => ({
+        role: "roles/iam.serviceAccountUser",
+        on: `service account ${email}`,
+      })),
+    ];
 
     if (auth.kind === "key") {
       const key = new gcp.serviceaccount.Key(`${name}-key`, { serviceAccountId: this.account.name }, made);
@@ -118,6 +137,7 @@ export class Deployer extends ComponentResource {
           "attribute.repository": "assertion.repository",
           "attribute.repository_owner_id": "assertion.repository_owner_id",
           "attribute.ref": "assertion.ref",
+          "attribute.workflow_ref": "assertion.workflow_ref",
         },
         attributeCondition: attributeCondition(auth),
       },
@@ -142,5 +162,10 @@ export class Deployer extends ComponentResource {
 const poolName = (projectNumber: string, pool: string) =>
   `projects/${projectNumber}/locations/global/workloadIdentityPools/${pool}`;
 
-const attributeCondition = ({ ownerId, branch }: DeployerAuth & { kind: "keyless" }): Output<string> =>
-  interpolate`assertion.repository_owner_id == "${ownerId}"${branch ? ` && assertion.ref == "refs/heads/${branch}"` : ""}`;
+/** The owner by id, the branch, and the workflow file: no other workflow of these repositories is let in. */
+const attributeCondition = ({ ownerId, branch, workflow }: DeployerAuth & { kind: "keyless" }): Output<string> =>
+  interpolate`assertion.repository_owner_id == "${ownerId}" && ${
+    branch
+      ? `assertion.ref == "refs/heads/${branch}" && assertion.workflow_ref.endsWith("/${workflow}@refs/heads/${branch}")`
+      : `assertion.workflow_ref.contains("/${workflow}@")`
+  }`;

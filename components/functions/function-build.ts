@@ -18,7 +18,15 @@ export interface FunctionBuildArgs {
 }
 
 /** What Cloud Build needs to build functions. @see https://cloud.google.com/functions/docs/securing/build-custom-sa */
-const buildRoles = ["roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer"];
+const buildRoles = ["roles/artifactregistry.writer", "roles/logging.logWriter"];
+/** The buckets that Cloud Functions itself keeps sources in: what a build reads, and all that it may read. */
+const sources = {
+  role: "roles/storage.objectViewer",
+  condition: {
+    title: "sources of functions",
+    expression: 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")',
+  },
+};
 
 /**
  * What the Python functions of one project are built with: the account that Cloud Build acts as, because many
@@ -30,8 +38,8 @@ const buildRoles = ["roles/artifactregistry.writer", "roles/logging.logWriter", 
 export class FunctionBuild extends ComponentResource {
   /** The account that builds. */
   readonly account: ServiceAccount;
-  /** Its roles on the project. */
-  readonly roles: readonly string[] = buildRoles;
+  /** What its account may do, as an audit tells it. */
+  readonly roles: readonly { role: string; on: string }[];
   /** The source to create functions with. */
   readonly source: FunctionSource;
 
@@ -58,6 +66,12 @@ export class FunctionBuild extends ComponentResource {
       );
     }
 
+    new gcp.projects.IAMMember(
+      `${name}-storage.objectViewer`,
+      { project, member: this.account.member, ...sources },
+      { parent: this, dependsOn: [this.account.resource!] },
+    );
+
     const bucket = new gcp.storage.Bucket(
       `${name}-bucket`,
       {
@@ -83,6 +97,10 @@ export class FunctionBuild extends ComponentResource {
       },
       parent,
     );
+    this.roles = [
+      ...buildRoles.map((role) => ({ role, on: `project ${project}` })),
+      { role: sources.role, on: "buckets gcf-v2-sources-*" },
+    ];
     this.source = { bucket: bucket.name, object: object.name };
     this.registerOutputs({ serviceAccount: this.account.email });
   }

@@ -16,7 +16,10 @@ export const repositoryName = pattern(
 );
 
 /** A branch, as git allows it and a workflow's filter takes it literally. */
-export const branchName = pattern(/^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$/, "a branch name, such as main");
+export const branchName = pattern(
+  /^(?!.*(\.\.|\/\/|\/\.|\.lock$))[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}(?<![/.])$/,
+  "a branch name, such as main",
+);
 
 /**
  * Who approves a deployment. GitHub takes numeric ids, six reviewers at most.
@@ -30,5 +33,8 @@ export const reviewers = z
     },
     { error: () => "an object with `users` and `teams`, lists of numeric ids" },
   )
-  .refine((r) => r.users.length + r.teams.length <= 6, expected("at most 6 reviewers, users and teams together"))
+  .refine(
+    ({ users, teams }) => users.length + teams.length >= 1 && users.length + teams.length <= 6,
+    expected("1 to 6 reviewers, users and teams together"),
+  )
   .describe("Who approves a deployment: numeric ids of users and teams, 6 at most");

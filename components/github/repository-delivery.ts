@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import * as github from "@pulumi/github";
-import { all, ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
+import {
+  all,
+  ComponentResource,
+  type ComponentResourceOptions,
+  type CustomResourceOptions,
+  type Input,
+  interpolate,
+  type Resource,
+} from "@pulumi/pulumi";
 
 /** A deployment environment of a repository. */
 export interface EnvironmentArgs {
@@ -29,11 +37,10 @@ export interface RepositoryDeliveryArgs {
   branch?: string;
   /**
    * How files arrive: `push` commits each straight to the branch; `pull-request` commits them to a branch of
-   * their own and opens a pull request, for a branch that is protected; keep that branch after the merge.
-   * @default "push"
+   * their own and opens a pull request, for a branch that is protected. @default "push"
    */
   via?: "push" | "pull-request";
-  /** Name of the branch that a pull request comes from. @default the component's name after "esteira/" */
+  /** Name of the branch that a pull request comes from, before the content's digest. @default "esteira/" and the component's name */
   headBranch?: string;
   /** Files by path: their whole content. @default none */
   files?: Readonly<Record<string, Input<string>>>;
@@ -141,50 +148,58 @@ export class RepositoryDelivery extends ComponentResource {
     const parent = { parent: this };
     if (files.length === 0) return;
 
-    let target = base;
-    let dependsOn = before;
-    if (via === "pull-request") {
-      target = headBranch;
-      dependsOn = [
-        ...before,
-        new github.Branch(`${name}-branch`, { repository, branch: headBranch, sourceBranch: base }, parent),
-      ];
+    if (via === "push") {
+      this.commit(name, repository, base, files, before, parent);
+      return;
     }
+    // Other content goes to another branch, made from the base as it is then: so a pull request that was merged,
+    // squashed or whose branch is gone stands in nobody's way. What was merged stays when the old branch goes.
+    const content = all(files.map(([, text]) => text)).apply(digest);
+    const head = interpolate`${headBranch}-${content}`;
+    const kept = { ...parent, retainOnDelete: true };
+    const branch = new github.Branch(
+      `${name}-branch`,
+      { repository, branch: head, sourceBranch: base },
+      { ...kept, dependsOn: before },
+    );
+    new github.RepositoryPullRequest(
+      `${name}-pull-request`,
+      {
+        baseRepository: repository,
+        baseRef: base,
+        headRef: head,
+        title: "Deliver the pipeline's files",
+        body: files.map(([file]) => `- \`${file}\``).join("\n"),
+      },
+      { parent: this, dependsOn: this.commit(name, repository, branch.branch, files, [branch], kept) },
+    );
+  }
+
+  /** Each file after the other, the first after `before`. */
+  private commit(
+    name: string,
+    repository: string,
+    branch: Input<string>,
+    files: readonly [string, Input<string>][],
+    before: Resource[],
+    opts: CustomResourceOptions,
+  ): Resource[] {
+    let dependsOn = before;
     for (const [file, content] of files) {
       dependsOn = [
         new github.RepositoryFile(
           `${name}-${file}`,
-          { repository, branch: target, file, content, commitMessage: `Deliver ${file}`, overwriteOnCreate: true },
-          { parent: this, dependsOn },
+          { repository, branch, file, content, commitMessage: `Deliver ${file}`, overwriteOnCreate: true },
+          { ...opts, dependsOn },
         ),
       ];
     }
-    if (via === "pull-request") {
-      new github.RepositoryPullRequest(
-        `${name}-pull-request`,
-        {
-          baseRepository: repository,
-          baseRef: base,
-          headRef: headBranch,
-          title: "Deliver the pipeline's files",
-          body: all(files.map(([, content]) => content)).apply((contents) =>
-            description(
-              files.map(([file]) => file),
-              contents,
-            ),
-          ),
-        },
-        // A merged pull request takes nothing more: other content, known by the digest in the body, is a new one.
-        { parent: this, dependsOn, replaceOnChanges: ["body"], deleteBeforeReplace: true },
-      );
-    }
+    return dependsOn;
   }
 }
 
-const description = (files: readonly string[], contents: readonly string[]): string => {
-  const digest = createHash("sha256").update(JSON.stringify(contents)).digest("hex").slice(0, 12);
-  return `${files.map((file) => `- \`${file}\``).join("\n")}\n\nContent: ${digest}`;
-};
+const digest = (contents: readonly string[]): string =>
+  createHash("sha256").update(JSON.stringify(contents)).digest("hex").slice(0, 12);
 
 function refuseContradictions(name: string, args: RepositoryDeliveryArgs): void {
   const { branch = "main", via = "push", headBranch, environments = {} } = args;

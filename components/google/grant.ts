@@ -1,5 +1,6 @@
 import * as gcp from "@pulumi/gcp";
 import type { CustomResourceOptions, Input, Resource } from "@pulumi/pulumi";
+import type { ServiceAccount } from "./account.ts";
 
 /** The resource that a role is given on: exactly one key. */
 export type GrantTarget =
@@ -46,3 +47,48 @@ export function grant(
   }
   return new gcp.projects.IAMMember(name, { project: on.project, role, member }, opts);
 }
+
+/** What an account may do: roles on resources, and secrets that it may read. */
+export interface Rights {
+  /** Roles, each on the narrowest resource that will do. */
+  roles: readonly { role: string; on: GrantTarget }[];
+  /** IDs of Secret Manager secrets. */
+  secrets: readonly string[];
+  /** ID of the project of these secrets. */
+  project: string;
+}
+
+/**
+ * Gives an account its rights, each once however often it is asked for: two declarations of one grant would be
+ * one grant in Google Cloud, and the end of either the end of both.
+ * @param name what the grants are named after; for an account that several share, the account
+ */
+export function giveRights(
+  name: string,
+  account: ServiceAccount,
+  rights: Rights,
+  opts?: CustomResourceOptions,
+): Resource[] {
+  const grants = new Map(rights.roles.map(({ role, on }) => [`${name}-${grantName(role, on)}`, { role, on }]));
+  for (const secret of rights.secrets) {
+    const on = { secret, project: rights.project };
+    grants.set(`${name}-${grantName(secretAccessor, on)}`, { role: secretAccessor, on });
+  }
+  return [...grants].map(([key, { role, on }]) => grant(key, account.member, role, on, opts));
+}
+
+/** Rights as an audit tells them. */
+export const describeRights = ({
+  roles,
+  secrets,
+}: Pick<Rights, "roles" | "secrets">): { role: string; on: string }[] => [
+  ...roles.map(({ role, on }) => ({ role, on: Object.entries(on)[0]!.join(" ") })),
+  ...[...new Set(secrets)].map((secret) => ({ role: secretAccessor, on: `secret ${secret}` })),
+];
+
+const secretAccessor = "roles/secretmanager.secretAccessor";
+
+const grantName = (role: string, on: GrantTarget) => {
+  const [kind, target] = Object.entries(on)[0] as [string, Input<string>];
+  return `${role.split("/").at(-1)}-${kind}-${typeof target === "string" ? target : ""}`;
+};

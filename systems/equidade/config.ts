@@ -1,10 +1,13 @@
 import { z } from "zod";
+import { contradictions } from "../../components/functions/cloud-function.ts";
 import { branchName, repositoryName, reviewers } from "../../components/github/names.ts";
 import * as google from "../../components/google/names.ts";
-import { mebibytes } from "../../components/google/names.ts";
 import { expected, oneOf, pattern, text, whole } from "../../components/schema.ts";
 
-const variableName = pattern(/^[A-Z_][A-Z0-9_]*$/, "a variable's name: capital letters, digits or _");
+const variableName = pattern(
+  /^(?!(PORT|K_.*|FUNCTION_.*|X_GOOGLE_.*)$)[A-Z_][A-Z0-9_]*$/,
+  "a variable's name: capital letters, digits or _; PORT, K_..., FUNCTION_... and X_GOOGLE_... are Google's own",
+);
 
 /** A role and the one resource that it is given on. */
 const roleOn = z
@@ -48,24 +51,7 @@ const settings = {
   roles: z.array(roleOn).optional().describe("Roles of the function's account, each on the narrowest resource"),
 };
 
-type Settings = z.output<z.ZodObject<typeof settings>>;
-
-/** What {@link CloudFunction} would refuse, told while the file is read, with its key. */
-const contradictionIn = (at: Settings): { key: string; sentence: string } | undefined => {
-  if ((at.minInstances ?? 0) > (at.maxInstances ?? 100)) {
-    return { key: "minInstances", sentence: `no more than maxInstances, which is ${at.maxInstances ?? 100}` };
-  }
-  if ((at.concurrency ?? 1) > 1 && at.cpu !== undefined && at.cpu < 1) {
-    return {
-      key: "concurrency",
-      sentence: `1 where cpu is ${at.cpu}: more than one request at a time needs a whole CPU`,
-    };
-  }
-  if ((at.cpu ?? 0) >= 4 && mebibytes(at.memory ?? "256Mi") < 2048) {
-    return { key: "cpu", sentence: `less than 4 where memory is ${at.memory ?? "256Mi"}: 4 CPUs and more need 2Gi` };
-  }
-  return undefined;
-};
+const deletionPolicy = oneOf(["DELETE", "PREVENT", "ABANDON"], "what happens to a function that leaves the file");
 
 const functionObject = z.strictObject({
   name: google.functionName,
@@ -74,6 +60,7 @@ const functionObject = z.strictObject({
   serviceAccount: google.serviceAccountEmail
     .optional()
     .describe("An existing account to run as; one is created by default"),
+  deletionPolicy: deletionPolicy.optional(),
   ...settings,
 });
 
@@ -98,8 +85,8 @@ export const schema = z
       projectNumber: google.projectNumber.optional(),
       region: google.region,
       package: pattern(
-        /^[a-z0-9]+(-[a-z0-9]+)*$/,
-        "the package's name on its index, normalised: lower-case letters, digits and single hyphens",
+        /^(?=.{1,63}$)[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
+        "the package's name on its index, normalised: at most 63 lower-case letters, digits and single hyphens, a letter first",
       ).default("equidade-data-package"),
       packageRepository: repositoryName.optional().describe("The package's repository; its name by default"),
       branch: branchName.default("main").describe("The repositories' default branch"),
@@ -114,24 +101,29 @@ export const schema = z
         .describe("A GitHub App that sends the events instead of the personal token in DEPLOY_TRIGGER_TOKEN"),
       via: oneOf(["push", "pull-request"], "how files reach a repository").default("push"),
       reviewers: reviewers.optional(),
-      deletionPolicy: oneOf(["DELETE", "PREVENT", "ABANDON"], "what happens to a function that leaves the file")
+      deletionPolicy: deletionPolicy
         .optional()
         .describe("What happens to a function that leaves the file; prod: PREVENT, others: DELETE"),
+      pin: oneOf(["commit", "deploy"], "what a version's pin lands in")
+        .optional()
+        .describe(
+          "commit: in the branch, by a push; deploy: in the deploy alone. commit in prod unless via is pull-request",
+        ),
       defaults: z.strictObject(settings).prefault({}).describe("What every function has unless it says otherwise"),
       functions: z.array(fn, { error: () => "a list of functions" }).min(1, { error: () => "at least one function" }),
     },
     { error: () => "an object" },
   )
-  .refine((config) => config.auth !== "keyless" || config.projectNumber !== undefined, {
+  .refine((config) => config?.auth !== "keyless" || config.projectNumber !== undefined, {
     path: ["projectNumber"],
     when: () => true,
     error: () =>
       "the project's number, which keyless workflows must spell: `gcloud projects describe PROJECT --format='value(projectNumber)'`; or set auth: key",
   })
   .superRefine(
-    ({ functions, defaults }, context) => {
-      for (const { path, message, input } of Array.isArray(functions) ? conflicts(functions, defaults) : []) {
-        context.addIssue({ code: "custom", path: ["functions", ...path], message, input });
+    (config, context) => {
+      for (const { path, ...issue } of Array.isArray(config?.functions) ? conflicts(config) : []) {
+        context.addIssue({ code: "custom", path: ["functions", ...path], ...issue });
       }
     },
     // Also beside other problems: all are told at once.
@@ -139,14 +131,30 @@ export const schema = z
   )
   .meta({ if: { properties: { auth: { const: "key" } }, required: ["auth"] }, else: { required: ["projectNumber"] } });
 
+/** Settings as CloudFunction takes them. */
+const asArgs = ({ secrets = {}, roles: _, ...rest }: z.output<z.ZodObject<typeof settings>>) => ({
+  ...rest,
+  secrets: Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, { secret }])),
+});
+
+/** Names that the program gives to what stands beside the functions. */
+const reserved = ["package", "equidade-build", "equidade-deployer"];
+
+interface Conflicting {
+  functions: readonly z.input<typeof fn>[];
+  defaults: unknown;
+  package: string;
+  packageRepository?: string;
+}
+
 /** What no function alone is wrong about: two of one name, and settings that contradict each other. */
-function conflicts(functions: readonly z.input<typeof fn>[], defaults: unknown) {
-  const found: { path: PropertyKey[]; message: string; input: unknown }[] = [];
+function conflicts({ functions, defaults, package: packageName, packageRepository = packageName }: Conflicting) {
+  const found: { path: PropertyKey[]; message: string; params?: { contradicting: unknown } }[] = [];
   const first = { name: new Map<string, number>(), repository: new Map<string, number>() };
   functions.forEach((entry, index) => {
     const each = typeof entry === "string" ? { name: entry } : entry;
     const problem = (key: string, message: string) =>
-      found.push({ path: typeof entry === "string" ? [index] : [index, key], message, input: entry });
+      found.push({ path: typeof entry === "string" ? [index] : [index, key], message });
     const take = (key: "name" | "repository", value: unknown) => {
       if (typeof value !== "string") return;
       const taken = first[key].get(value.toLowerCase());
@@ -154,13 +162,19 @@ function conflicts(functions: readonly z.input<typeof fn>[], defaults: unknown) 
       else problem(key, `a ${key} of its own: functions[${taken}] has "${value}" already`);
     };
     take("name", each?.name);
+    if (reserved.includes(each?.name))
+      problem("name", `a name that the program does not use itself: ${reserved.join(", ")}`);
+    if (each && (each.repository ?? each.name) === packageRepository) {
+      problem(each.repository ? "repository" : "name", "a repository other than the package's own");
+    }
     // Where the name is taken already, a repository of the same name says nothing new.
     if (each?.repository !== undefined || first.name.get(each?.name?.toLowerCase?.() ?? "") === index) {
       take("repository", each?.repository ?? each?.name);
     }
     const merged = z.object(settings).safeParse({ ...(defaults as object), ...each });
-    const contradiction = merged.success ? contradictionIn(merged.data) : undefined;
-    if (contradiction) problem(contradiction.key, contradiction.sentence);
+    for (const { key, value, message } of merged.success ? contradictions(asArgs(merged.data)) : []) {
+      found.push({ path: [index, ...key.split(".")], message, params: { contradicting: value } });
+    }
   });
   return found;
 }
@@ -168,37 +182,49 @@ function conflicts(functions: readonly z.input<typeof fn>[], defaults: unknown) 
 type Parsed = z.output<typeof schema>;
 
 /** A function as the system sees it: short form, `defaults` and the environment's rules resolved. */
-export type FunctionConfig = z.output<typeof functionObject> & { repository: string; runtime: string };
+export type FunctionConfig = z.output<typeof functionObject> & {
+  repository: string;
+  runtime: string;
+  deletionPolicy: z.output<typeof deletionPolicy>;
+};
 
 /** equidade's part of a stack's config, everything resolved. */
-export type EquidadeConfig = Omit<Parsed, "functions" | "defaults" | "projectNumber" | "release" | "deletionPolicy"> & {
+export type EquidadeConfig = Omit<
+  Parsed,
+  "functions" | "defaults" | "projectNumber" | "release" | "deletionPolicy" | "pin"
+> & {
   /** The environment's name: the stack's. */
   environment: string;
   projectNumber: string;
   packageRepository: string;
   release: NonNullable<Parsed["release"]>;
-  deletionPolicy: NonNullable<Parsed["deletionPolicy"]>;
+  pin: NonNullable<Parsed["pin"]>;
   functions: FunctionConfig[];
 };
 
 /** Fills in what follows from the environment's name and from other keys. */
 export function resolve(parsed: Parsed, environment: string): EquidadeConfig {
-  const { functions, defaults, ...rest } = parsed;
+  const { functions, defaults, deletionPolicy: _, ...rest } = parsed;
   const releases: Record<string, Parsed["release"]> = { prod: "final", staging: "pre-release" };
+  const release = parsed.release ?? releases[environment] ?? "by-hand";
+  const deletion = parsed.deletionPolicy ?? (environment === "prod" ? "PREVENT" : "DELETE");
   return {
     ...rest,
     environment,
     projectNumber: String(parsed.projectNumber ?? ""),
     packageRepository: parsed.packageRepository ?? parsed.package,
-    release: parsed.release ?? releases[environment] ?? "by-hand",
-    deletionPolicy: parsed.deletionPolicy ?? (environment === "prod" ? "PREVENT" : "DELETE"),
+    release,
+    // Only final releases leave their pin on the branch: a pre-release there would go to prod with the next push.
+    pin: parsed.pin ?? (release === "final" && parsed.via === "push" ? "commit" : "deploy"),
     functions: functions.map((entry) => {
-      const each = typeof entry === "string" ? { name: entry, entryPoint: "main" } : entry;
+      const each: z.output<typeof functionObject> =
+        typeof entry === "string" ? { name: entry, entryPoint: "main" } : entry;
       return {
         ...defaults,
         ...each,
         runtime: each.runtime ?? defaults.runtime ?? "python313",
         repository: each.repository ?? each.name,
+        deletionPolicy: each.deletionPolicy ?? deletion,
       };
     }),
   };

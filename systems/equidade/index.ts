@@ -4,13 +4,14 @@ import { ComponentResource, type ComponentResourceOptions, type Output, type Res
 import { fileFact } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import { CloudFunction } from "../../components/functions/cloud-function.ts";
-import { Deployer, type DeployerAuth } from "../../components/functions/deployer.ts";
+import { Deployer } from "../../components/functions/deployer.ts";
 import { FunctionBuild } from "../../components/functions/function-build.ts";
-import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
+import type { Action } from "../../components/github/actions.ts";
+import { RepositoryDelivery, type RulesetArgs } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
 import { actionsOf, renderWorkflow, type Workflow } from "../../components/github/workflow.ts";
-import type { ServiceAccount } from "../../components/google/account.ts";
-import type { GrantTarget } from "../../components/google/grant.ts";
+import { accountNamed } from "../../components/google/account.ts";
+import { type GrantTarget, giveRights } from "../../components/google/grant.ts";
 import { ProjectServices } from "../../components/google/services.ts";
 import type { GithubConfig, Secrets } from "../../config.ts";
 import type { EquidadeConfig, FunctionConfig } from "./config.ts";
@@ -55,23 +56,8 @@ export class Equidade extends ComponentResource {
     const { config, github: hub } = args;
     const { project, region } = config;
     const parent = { parent: this };
-    const files: SystemFacts["files"] = [];
-    const deliver = (repository: string, path: string, workflow: Workflow, source: string) => {
-      const text = renderWorkflow(workflow, `systems/equidade/${source}`);
-      files.push(
-        fileFact({
-          repository: `${hub.owner}/${repository}`,
-          branch: config.branch,
-          path,
-          text,
-          actions: actionsOf(workflow),
-        }),
-      );
-      return { [path]: text };
-    };
 
     const apis = new ProjectServices(`${name}-apis`, { project, services }, parent);
-    const inProject = { parent: this, dependsOn: [apis] };
     const build = new FunctionBuild(
       `${name}-build`,
       {
@@ -80,177 +66,216 @@ export class Equidade extends ComponentResource {
         bucketName: `${project}-${name}-first-source`,
         entryPoints: config.functions.map((fn) => fn.entryPoint),
       },
-      inProject,
+      { parent: this, dependsOn: [apis] },
     );
+    const adopted = this.adoptedAccounts(name, config);
     const functions = config.functions.map((fn) => ({
       fn,
       resource: new CloudFunction(
         `${name}-${fn.name}`,
-        { ...functionArgs(fn, config), source: build.source, buildServiceAccount: build.account.name },
         {
-          parent: this,
-          dependsOn: [apis, build],
+          ...functionArgs(fn, config),
+          source: build.source,
+          buildServiceAccount: build.account.name,
+          grants: fn.serviceAccount ? "elsewhere" : "here",
         },
+        { parent: this, dependsOn: [apis, build, ...(adopted.get(fn.serviceAccount) ?? [])] },
       ),
     }));
-    const runtimeAccounts = functions.map(({ fn, resource }) => ({ key: fn.name, account: resource.account }));
+
+    const workflow = workflowPath("deploy", config);
+    const repositories = config.functions.map((fn) => fn.repository);
+    const branch = config.release === "by-hand" ? undefined : config.branch;
     const deployer = new Deployer(
       `${name}-deployer`,
       {
         project,
-        actAs: [{ key: "build", account: build.account }, ...unique(runtimeAccounts)],
-        auth: this.auth(config, hub),
+        actAs: [build.account, ...functions.map(({ resource }) => resource.account)],
+        auth:
+          config.auth === "key"
+            ? { kind: "key" }
+            : {
+                kind: "keyless",
+                projectNumber: config.projectNumber,
+                owner: hub.owner,
+                ownerId: hub.ownerId ?? ownerId(hub, this),
+                repositories,
+                workflow,
+                branch,
+              },
       },
-      inProject,
+      { parent: this, dependsOn: [apis] },
     );
-
     const before: Resource[] = [];
     if (deployer.key) {
-      before.push(
-        new SharedSettings(
-          `${name}-key`,
-          {
-            ...hub,
-            repositories: config.functions.map((fn) => fn.repository),
-            secrets: { [keySecret(config)]: deployer.key },
-          },
-          parent,
-        ),
-      );
+      const secrets = { [keySecret(config)]: deployer.key };
+      before.push(new SharedSettings(`${name}-key`, { ...hub, repositories, secrets }, parent));
     }
-    const release = config.release === "final" ? releaseFiles() : {};
-    new RepositoryDelivery(
-      `${name}-package`,
-      {
-        repository: config.packageRepository,
-        branch: config.branch,
-        via: config.via,
-        environments: {
-          [config.environment]: {
-            reviewers: config.reviewers,
-            // A release runs on its tag, a start by hand on the branch; no other ref gets at the secret.
-            branches: [config.branch],
-            tags: config.release === "by-hand" ? [] : ["v*"],
-            secrets: args.secrets,
-          },
-        },
-        rulesets: config.release === "final" ? { "released versions": releasedVersions } : {},
-        files: {
-          ...deliver(
-            config.packageRepository,
-            workflowPath("trigger-deploys", config),
-            triggerDeploys(config, hub.owner),
-            "package-repository/trigger-deploys.ts",
-          ),
-          ...release,
-        },
-      },
-      parent,
-    );
-    for (const [path, text] of Object.entries(release)) {
-      files.push(
-        fileFact({ repository: `${hub.owner}/${config.packageRepository}`, branch: config.branch, path, text }),
-      );
-    }
-    for (const { fn, resource } of functions) {
+
+    const packageFiles = this.packageRepository(name, args);
+    const functionFiles = functions.map(({ fn, resource }) => {
       const target = {
         deployer: deployer.account.email,
+        builder: build.account.name,
         workloadIdentityProvider: deployer.workloadIdentityProvider,
         url: resource.url,
       };
+      const file = workflowFile(workflow, deploy(fn, config, hub.owner, target), "function-repository/deploy.ts");
       new RepositoryDelivery(
         `${name}-${fn.name}`,
         {
           repository: fn.repository,
-          branch: config.branch,
-          via: config.via,
-          headBranch: config.via === "pull-request" ? `esteira/${name}-${config.environment}` : undefined,
-          files: deliver(
-            fn.repository,
-            workflowPath("deploy", config),
-            deploy(fn, config, hub.owner, target),
-            "function-repository/deploy.ts",
-          ),
+          ...arrival(name, config),
+          files: { [file.path]: file.text },
         },
         // Once the workflow is there it may run: by then there must be a function, and the right to deploy it.
         { parent: this, dependsOn: [resource, ...deployer.readyFor(resource.account), ...before] },
       );
-    }
+      return { repository: fn.repository, ...file };
+    });
 
+    const fullName = (repository: string) => `${hub.owner}/${repository}`;
+    const packageName = fullName(config.packageRepository);
     this.facts = {
       projects: [project],
-      endpoints: functions.map(({ fn, resource }) => ({ name: fn.name, url: resource.url })),
+      endpoints: functions.map(({ fn, resource }) => ({
+        name: fn.name,
+        url: resource.url,
+        invokers: fn.invokers ?? [],
+      })),
       serviceAccounts: [
-        {
-          email: deployer.account.email,
-          purpose: "deploys from GitHub",
-          roles: deployerRoles(project, build.account, runtimeAccounts),
-        },
-        {
-          email: build.account.email,
-          purpose: "builds functions",
-          roles: build.roles.map((role) => ({ role, on: `project ${project}` })),
-        },
+        { email: deployer.account.email, purpose: "deploys from GitHub", roles: [...deployer.roles] },
+        { email: build.account.email, purpose: "builds functions", roles: [...build.roles] },
         ...functions.map(({ fn, resource }) => ({
           email: resource.account.email,
           purpose: `runs ${fn.name}`,
-          roles: functionRoles(fn, config),
+          roles: [...resource.roles],
         })),
       ],
+      federation: deployer.workloadIdentityProvider
+        ? [
+            {
+              provider: deployer.workloadIdentityProvider,
+              serviceAccount: deployer.account.email,
+              repositories: repositories.map(fullName),
+              workflow,
+              branch: branch ?? null,
+            },
+          ]
+        : [],
       secrets: [
         ...Object.keys(args.secrets).map((secret) => ({
           name: secret,
-          destination: `${hub.owner}/${config.packageRepository} environment ${config.environment}`,
+          destination: `${packageName} environment ${config.environment}`,
           origin: "stack config" as const,
         })),
         ...(deployer.key
           ? [
               {
                 name: keySecret(config),
-                destination: `${hub.owner}: the functions' repositories`,
+                destination: `${hub.owner}: ${repositories.join(", ")}`,
                 origin: "made by the program" as const,
               },
             ]
           : []),
       ],
-      files,
-      environments: [{ repository: `${hub.owner}/${config.packageRepository}`, name: config.environment }],
+      files: [...packageFiles, ...functionFiles].map(({ repository, ...file }) =>
+        fileFact({ ...file, repository: fullName(repository), branch: config.branch }),
+      ),
+      environments: [{ repository: packageName, name: config.environment }],
+      rulesets: Object.keys(rulesets(config)).map((ruleset) => ({ repository: packageName, name: ruleset })),
     };
     this.registerOutputs();
   }
 
-  private auth(config: EquidadeConfig, hub: GithubConfig): DeployerAuth {
-    if (config.auth === "key") return { kind: "key" };
-    return {
-      kind: "keyless",
-      projectNumber: config.projectNumber,
-      owner: hub.owner,
-      ownerId: ownerId(hub, this),
-      repositories: config.functions.map((fn) => fn.repository),
-      branch: config.release === "by-hand" ? undefined : config.branch,
-    };
+  /** The rights of accounts that exist already: given once an account, because several functions may run as it. */
+  private adoptedAccounts(name: string, config: EquidadeConfig): Map<string | undefined, Resource[]> {
+    const functions = config.functions.filter((fn) => fn.serviceAccount !== undefined);
+    return new Map(
+      [...Map.groupBy(functions, (fn) => fn.serviceAccount!)].map(([email, sharing]) => {
+        const settings = sharing.map((fn) => functionArgs(fn, config));
+        const rights = {
+          project: config.project,
+          roles: settings.flatMap(({ roles }) => roles),
+          secrets: settings.flatMap(({ secrets }) => Object.values(secrets).map(({ secret }) => secret)),
+        };
+        return [email, giveRights(`${name}-${email.split("@")[0]}`, accountNamed(email), rights, { parent: this })];
+      }),
+    );
+  }
+
+  private packageRepository(name: string, { config, github: hub, secrets }: EquidadeArgs): DeliveredFile[] {
+    const repository = config.packageRepository;
+    const files = [
+      workflowFile(
+        workflowPath("trigger-deploys", config),
+        triggerDeploys(config, hub.owner),
+        "package-repository/trigger-deploys.ts",
+      ),
+      // Stands once in a repository, so it is prod's.
+      ...(config.release === "final" ? [{ path: "scripts/release.sh", text: releaseScript() }] : []),
+    ];
+    new RepositoryDelivery(
+      `${name}-package`,
+      {
+        repository,
+        ...arrival(name, config),
+        environments: {
+          [config.environment]: {
+            reviewers: config.reviewers,
+            // A release runs on its tag, a start by hand on the branch; no other ref gets at the secret.
+            branches: [config.branch],
+            tags: config.release === "by-hand" ? [] : ["v*"],
+            secrets,
+          },
+        },
+        rulesets: rulesets(config),
+        files: Object.fromEntries(files.map(({ path, text }) => [path, text])),
+      },
+      { parent: this },
+    );
+    return files.map((file) => ({ repository, ...file }));
   }
 }
+
+interface DeliveredFile {
+  repository: string;
+  path: string;
+  text: string;
+  actions?: Action[];
+}
+
+const workflowFile = (path: string, workflow: Workflow, source: string) => ({
+  path,
+  text: renderWorkflow(workflow, `systems/equidade/${source}`),
+  actions: actionsOf(workflow),
+});
+
+/** How files get to a repository; each stack's pull requests from branches of its own. */
+const arrival = (name: string, { branch, via, environment }: EquidadeConfig) => ({
+  branch,
+  via,
+  headBranch: via === "pull-request" ? `esteira/${name}-${environment}` : undefined,
+});
+
+const releaseScript = (): string => readFileSync(new URL("./package-repository/release.sh", import.meta.url), "utf8");
 
 const ownerId = (hub: GithubConfig, parent: ComponentResource): Output<string> =>
   hub.ownerType === "organization"
     ? github.getOrganizationOutput({ name: hub.owner, summaryOnly: true }, { parent }).id
     : github.getUserOutput({ username: hub.owner }, { parent }).id;
 
-const releaseFiles = (): Record<string, string> => ({
-  "scripts/release.sh": readFileSync(new URL("./package-repository/release.sh", import.meta.url), "utf8"),
-});
-
-/** A rollback goes to an old version: so a version that was released stays what it was. */
-const releasedVersions = {
-  target: "tag",
-  conditions: { refName: { includes: ["refs/tags/v*"], excludes: [] } },
-  rules: { deletion: true, update: true, nonFastForward: true },
-};
-
-/** Two functions may share an account; who deploys them needs the right once. */
-const unique = (accounts: readonly { key: string; account: ServiceAccount }[]) =>
-  [...new Map([...accounts].reverse().map((each) => [each.account.email, each])).values()].reverse();
+/** A rollback goes to an old version: so a version that was released stays what it was. Once in a repository: prod's. */
+const rulesets = (config: EquidadeConfig): Record<string, RulesetArgs> =>
+  config.release === "final"
+    ? {
+        "released versions": {
+          target: "tag",
+          conditions: { refName: { includes: ["refs/tags/v*"], excludes: [] } },
+          rules: { deletion: true, update: true, nonFastForward: true },
+        },
+      }
+    : {};
 
 function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
   const { name: functionName, repository: _, secrets = {}, roles = [], ...settings } = fn;
@@ -259,7 +284,6 @@ function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
     functionName,
     project: config.project,
     region: config.region,
-    deletionPolicy: config.deletionPolicy,
     secrets: Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, { secret }])),
     roles: roles.map(({ role, ...on }) => ({ role, on: target(on, config.project) })),
   };
@@ -272,22 +296,3 @@ const target = (on: Omit<NonNullable<FunctionConfig["roles"]>[number], "role">, 
   if (on.topic) return { topic: on.topic, project };
   return { project };
 };
-
-const functionRoles = (fn: FunctionConfig, config: EquidadeConfig) => [
-  ...(fn.roles ?? []).map(({ role, ...on }) => {
-    const [kind, name] = Object.entries(on).find(([, value]) => value !== undefined)!;
-    return { role, on: kind === "project" ? `project ${config.project}` : `${kind} ${String(name)}` };
-  }),
-  ...Object.values(fn.secrets ?? {}).map((secret) => ({
-    role: "roles/secretmanager.secretAccessor",
-    on: `secret ${secret}`,
-  })),
-];
-
-const deployerRoles = (project: string, build: ServiceAccount, runtime: readonly { account: ServiceAccount }[]) => [
-  { role: "roles/cloudfunctions.developer", on: `project ${project}` },
-  ...[...new Set([build.email, ...runtime.map(({ account }) => account.email)])].map((email) => ({
-    role: "roles/iam.serviceAccountUser",
-    on: `service account ${email}`,
-  })),
-];

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Deploys the checked-out source to an existing Cloud Function (2nd gen) and waits until it serves.
-# Reads FUNCTION_NAME, GCP_PROJECT, REGION, PACKAGE, VERSION and LABEL (both may be empty: no exact version is
+# Reads FUNCTION_NAME, GCP_PROJECT, REGION, RUNTIME, ENTRY_POINT, BUILD_ACCOUNT (its full name), PACKAGE, VERSION and LABEL (both may be empty: no exact version is
 # pinned), SHA, LOGIN (how this logs in to Google, for messages), GITHUB_STEP_SUMMARY and, if given, VERIFY_ATTEMPTS (30), VERIFY_SECONDS (10).
 set -euo pipefail
 
@@ -13,13 +13,17 @@ fail() { # title (known text), message
   exit 1
 }
 
-for name in FUNCTION_NAME GCP_PROJECT REGION PACKAGE SHA; do # they stand in arguments, in messages, in the summary
-  [[ ${!name-} =~ ^[A-Za-z0-9][A-Za-z0-9:._-]*$ ]] || fail 'Not deployed' "$name is empty or has characters that do not belong in it"
+for name in FUNCTION_NAME GCP_PROJECT REGION RUNTIME ENTRY_POINT BUILD_ACCOUNT PACKAGE SHA; do # they stand in arguments, in messages, in the summary
+  [[ ${!name-} =~ ^[A-Za-z0-9_][A-Za-z0-9:._/@-]*$ ]] || fail 'Not deployed' "$name is empty or has characters that do not belong in it"
 done
 [[ ${LABEL-} =~ ^[a-z0-9_-]{0,63}$ ]] || fail 'Not deployed' 'LABEL is no value of a label'
 where=(--gen2 "--region=$REGION" "--project=$GCP_PROJECT")
 labels=commit=${SHA:0:12}
-[[ -z ${VERSION-} ]] || labels="$PACKAGE=$LABEL,$labels"
+if [[ -n ${VERSION-} ]]; then
+  labels="$PACKAGE=$LABEL,$labels" label=("--update-labels=$labels")
+else # no label is better than that of another version
+  label=("--update-labels=$labels" "--remove-labels=$PACKAGE")
+fi
 
 describe() { gcloud functions describe "$FUNCTION_NAME" "${where[@]}" --format=json >"$work/function" 2>"$work/errors"; }
 explain() { # title, what of gcloud's words is shown: says what is to be mended
@@ -44,14 +48,13 @@ fi
 before=$(get '.serviceConfig.revision // ""')
 echo "Serving before: ${before:-nothing}"
 
-# gcloud updates an existing function by an update mask: what has no flag here (runtime, entry point, trigger,
-# memory, service account, secrets, ingress, who may call it, other labels) stays as the infrastructure
-# program set it. The account that builds is the exception: gcloud looks for Google's default one unless it is
-# named. A deployment is not tried twice: a second one would only hide why the first failed.
-keep=(--quiet)
-builder=$(get '.buildConfig.serviceAccount // ""')
-[[ -z $builder ]] || keep+=("--build-service-account=$builder")
-if ! gcloud functions deploy "$FUNCTION_NAME" "${where[@]}" --source=. "--update-labels=$labels" "${keep[@]}" 2>&1 | tee "$work/deployed"; then
+# gcloud updates an existing function by an update mask: what has no flag here (trigger, memory, service account,
+# secrets, ingress, who may call it, other labels) stays as the infrastructure program set it. How it is built is
+# the deployment's: runtime and entry point come from the stack file with this workflow, and the account is named
+# because gcloud would look for Google's default one. A deployment is not tried twice: a second one would only hide
+# why the first failed.
+how=("--runtime=$RUNTIME" "--entry-point=$ENTRY_POINT" "--build-service-account=$BUILD_ACCOUNT")
+if ! gcloud functions deploy "$FUNCTION_NAME" "${where[@]}" --source=. "${how[@]}" "${label[@]}" --quiet 2>&1 | tee "$work/deployed"; then
   still=$before
   if describe; then still=$(get '.serviceConfig.revision // ""'); fi
   explain 'Deployment failed' "$(tail -c 1500 "$work/deployed") Still serving: ${still:-nothing}."

@@ -7,19 +7,23 @@ import { eventType, keySecret, named } from "../names.ts";
 export interface DeployTarget {
   /** E-mail of the deployer. */
   deployer: string;
+  /** Full name of the account that builds. */
+  builder: string;
   /** Full name of the workload identity provider; undefined where a key is used. */
   workloadIdentityProvider?: string;
   /** Where the function answers. */
   url: string;
 }
 
+/** The Google Cloud CLI: what deploys to prod does not change by itself. */
+const gcloud = "528.0.0";
+
 /** The checkout's folder. Google's login leaves its credentials in the workspace, beside it: never in what is uploaded. */
 const source = "source";
 
 /** A function's deploy: pins the package, deploys, verifies. */
 export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string, target: DeployTarget): Workflow => {
-  // Only final releases leave their pin on the branch: a pre-release there would go to prod with the next push.
-  const commits = config.release === "final";
+  const commits = config.pin === "commit";
   return {
     name: named("Deploy", config),
     on: {
@@ -33,13 +37,21 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
           },
         },
       },
-      // A delivery of this very file changes no code: it must not deploy every function again.
+      // A push deploys what is pinned in the branch, so only where pins go there. A delivery of this very file changes no code: it must not deploy every function again.
       ...(commits ? { push: { branches: [config.branch], "paths-ignore": [".github/**"] } } : {}),
     },
     permissions: {},
     // A version that waits to be pinned is not thrown out by a push that comes after it.
     concurrency: { group: `deploy-${config.environment}`, "cancel-in-progress": false, queue: "max" },
-    env: { FUNCTION_NAME: fn.name, GCP_PROJECT: config.project, REGION: config.region, PACKAGE: config.package },
+    env: {
+      FUNCTION_NAME: fn.name,
+      GCP_PROJECT: config.project,
+      REGION: config.region,
+      RUNTIME: fn.runtime,
+      ENTRY_POINT: fn.entryPoint,
+      BUILD_ACCOUNT: target.builder,
+      PACKAGE: config.package,
+    },
     jobs: {
       deploy: {
         name: "deploy",
@@ -85,7 +97,7 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
               ? { workload_identity_provider: target.workloadIdentityProvider, service_account: target.deployer }
               : { credentials_json: `\${{ secrets.${keySecret(config)} }}` },
           },
-          { name: "Set up gcloud", uses: setupGcloud.uses, with: { version: ">= 500.0.0" } },
+          { name: "Set up gcloud", uses: setupGcloud.uses, with: { version: gcloud } },
           {
             name: "Deploy and verify",
             "working-directory": source,

@@ -228,7 +228,7 @@ def commit_and_push(version, by):
         if push.returncode == 0:
             return
         if re.search(r"protected|GH006|GH013", push.stderr):
-            mend = "Let GitHub Actions bypass its rule, or pin without a commit (COMMIT: false)"
+            mend = "Let GitHub Actions bypass its rule, or set pin: deploy in the infrastructure's stack file"
             stop("Protected branch", f"{branch} is protected and refuses the pin. {mend}")
         if re.search(
             r"Permission to .* denied|Authentication failed|could not read Username|error: 40[13]", push.stderr

@@ -2,7 +2,7 @@
 # Tells one repository about a release, by a repository_dispatch event, and does not give up easily.
 # Reads GITHUB_API_URL, GITHUB_ORG, REPO, EVENT_TYPE, PACKAGE, VERSION, TRIGGERED_BY, SOURCE_REPO, TOKEN,
 # GITHUB_STEP_SUMMARY and, if given, RETRY_BASE_SECONDS (2) and, where the token is no PAT, for what messages say of
-# it: TOKEN_SECRET (the secret's name) and TOKEN_WANTED (what belongs in it).
+# it: TOKEN_SECRET (the secret's name), TOKEN_WANTED (what belongs in it) and TOKEN_PLACE (where it is).
 set -euo pipefail
 
 fail() { # title, message: both made of known text or escaped by the caller
@@ -11,7 +11,7 @@ fail() { # title, message: both made of known text or escaped by the caller
 }
 
 token_secret=${TOKEN_SECRET:-DEPLOY_TRIGGER_TOKEN}
-secret="the secret $token_secret (Settings → Secrets and variables → Actions)"
+secret="the secret $token_secret (${TOKEN_PLACE:-Settings → Secrets and variables → Actions})"
 wanted=${TOKEN_WANTED:-a PAT with scopes: repo, workflow}
 for name in GITHUB_ORG REPO EVENT_TYPE PACKAGE VERSION; do # they stand in the URL, in messages, in the summary
   [[ ${!name-} =~ ^[A-Za-z0-9._-]{1,100}$ ]] ||

@@ -16,7 +16,7 @@ export const triggerDeploys = (config: EquidadeConfig, owner: string): Workflow 
   );
   const dispatchJobs = dispatches.map((repositories, index): [string, Job] => {
     const id = index === 0 ? "dispatch" : `dispatch-${index + 1}`;
-    return [id, dispatch(id, repositories, config)];
+    return [id, dispatch(id, repositories, config, Math.ceil(atATime / dispatches.length))];
   });
   const prerelease = config.release === "pre-release";
   return {
@@ -82,7 +82,7 @@ export const triggerDeploys = (config: EquidadeConfig, owner: string): Workflow 
   };
 };
 
-const dispatch = (id: string, repositories: readonly string[], config: EquidadeConfig): Job => ({
+const dispatch = (id: string, repositories: readonly string[], config: EquidadeConfig, parallel: number): Job => ({
   name: `${id} (\${{ matrix.repo }})`,
   needs: "version",
   "runs-on": runner,
@@ -92,7 +92,7 @@ const dispatch = (id: string, repositories: readonly string[], config: EquidadeC
   permissions: {},
   strategy: {
     "fail-fast": false,
-    "max-parallel": atATime,
+    "max-parallel": parallel,
     matrix: { repo: [...repositories] as [string, ...string[]] },
   },
   steps: steps(config),
@@ -106,6 +106,7 @@ const steps = (config: EquidadeConfig): [Step, ...Step[]] => {
       VERSION: "${{ needs.version.outputs.version }}",
       TRIGGERED_BY: "${{ github.actor }}",
       SOURCE_REPO: "${{ github.repository }}",
+      TOKEN_PLACE: `Settings → Environments → ${config.environment}, put there by the infrastructure program`,
       ...(config.triggerApp
         ? {
             TOKEN_SECRET: "DEPLOY_TRIGGER_APP_KEY",

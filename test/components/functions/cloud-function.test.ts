@@ -58,7 +58,11 @@ describe("CloudFunction", () => {
             { role: "roles/pubsub.publisher", on: { topic: "events", project: "my-project" } },
             { role: "roles/bigquery.jobUser", on: { project: "my-project" } },
           ],
-          secrets: { DB_PASSWORD: { secret: "db-password", version: "3" } },
+          // One grant, whatever the number of variables that show the secret.
+          secrets: {
+            DB_PASSWORD: { secret: "db-password", version: "3" },
+            DB_PASSWORD_AGAIN: { secret: "db-password" },
+          },
           environment: { MODE: "prod" },
           invokers: ["allUsers"],
           concurrency: 80,
@@ -70,7 +74,7 @@ describe("CloudFunction", () => {
     const { "Function api-function": fn, ...rest } = resources;
     assert.deepEqual(rest, {
       "CloudFunction api": {},
-      "SecretIamMember api-secret-DB_PASSWORD": {
+      "SecretIamMember api-secretmanager.secretAccessor-secret-db-password": {
         secretId: "db-password",
         project: "my-project",
         role: "roles/secretmanager.secretAccessor",
@@ -125,8 +129,20 @@ describe("CloudFunction", () => {
       environmentVariables: { MODE: "prod" },
       secretEnvironmentVariables: [
         { key: "DB_PASSWORD", secret: "db-password", projectId: "my-project", version: "3" },
+        { key: "DB_PASSWORD_AGAIN", secret: "db-password", projectId: "my-project", version: "latest" },
       ],
     });
+  });
+
+  it("gives no rights where they are given elsewhere, and tells the audit of them all the same", async () => {
+    const roles = [{ role: "roles/storage.objectViewer", on: { bucket: "files" } }];
+    let told: unknown;
+    const resources = await declared(() => {
+      const serviceAccount = "shared@my-project.iam.gserviceaccount.com";
+      told = new CloudFunction("api", { ...args, serviceAccount, roles, grants: "elsewhere" }).roles;
+    });
+    assert.deepEqual(Object.keys(resources).sort(), ["CloudFunction api", "Function api-function"]);
+    assert.deepEqual(told, [{ role: "roles/storage.objectViewer", on: "bucket files" }]);
   });
 
   const contradictions: Record<string, [Partial<CloudFunctionArgs>, RegExp]> = {

@@ -12,7 +12,7 @@ const declare = (auth: DeployerAuth) => {
   const resources = declared(() => {
     deployer = new Deployer("ci-deployer", {
       project: "my-project",
-      actAs: [{ key: "orders", account: runtime }],
+      actAs: [runtime, runtime],
       auth,
     });
   });
@@ -42,6 +42,7 @@ describe("Deployer", () => {
       owner: "acme",
       ownerId: "4242",
       repositories: ["a", "b"],
+      workflow: ".github/workflows/deploy.yml",
       branch: "main",
     });
     const pool = "projects/123456789012/locations/global/workloadIdentityPools/ci-deployer";
@@ -65,8 +66,10 @@ describe("Deployer", () => {
           "attribute.repository": "assertion.repository",
           "attribute.repository_owner_id": "assertion.repository_owner_id",
           "attribute.ref": "assertion.ref",
+          "attribute.workflow_ref": "assertion.workflow_ref",
         },
-        attributeCondition: 'assertion.repository_owner_id == "4242" && assertion.ref == "refs/heads/main"',
+        attributeCondition:
+          'assertion.repository_owner_id == "4242" && assertion.ref == "refs/heads/main" && assertion.workflow_ref.endsWith("/.github/workflows/deploy.yml@refs/heads/main")',
       },
       "IAMBinding ci-deployer-federated": {
         serviceAccountId: `projects/my-project/serviceAccounts/${email}`,
@@ -86,10 +89,11 @@ describe("Deployer", () => {
       owner: "acme",
       ownerId: "4242",
       repositories: ["a"],
+      workflow: ".github/workflows/deploy-dev.yml",
     });
     assert.equal(
       resources["WorkloadIdentityPoolProvider ci-deployer-provider"]!["attributeCondition"],
-      'assertion.repository_owner_id == "4242"',
+      'assertion.repository_owner_id == "4242" && assertion.workflow_ref.contains("/.github/workflows/deploy-dev.yml@")',
     );
   });
 
@@ -101,5 +105,9 @@ describe("Deployer", () => {
     });
     assert.equal(await (deployer.key as unknown as { isSecret: Promise<boolean> }).isSecret, true);
     assert.equal(deployer.workloadIdentityProvider, undefined);
+    assert.deepEqual(deployer.roles, [
+      { role: "roles/cloudfunctions.developer", on: "project my-project" },
+      { role: "roles/iam.serviceAccountUser", on: "service account orders@my-project.iam.gserviceaccount.com" },
+    ]);
   });
 });

@@ -38,7 +38,15 @@ describe("FunctionBuild", () => {
       },
       ...role("artifactregistry.writer"),
       ...role("logging.logWriter"),
-      ...role("storage.objectViewer"),
+      "IAMMember ci-build-storage.objectViewer": {
+        project: "my-project",
+        role: "roles/storage.objectViewer",
+        member,
+        condition: {
+          title: "sources of functions",
+          expression: 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")',
+        },
+      },
       "Bucket ci-build-bucket": {
         name: "my-sources",
         project: "my-project",

@@ -29,17 +29,27 @@ describe("RepositoryDelivery", () => {
     });
   });
 
+  it("opens another pull request, from another branch, for other content", async () => {
+    const heads: unknown[] = [];
+    for (const text of ["a\n", "b\n", "a\n"]) {
+      const resources = await declare({ files: { "a.yml": text }, via: "pull-request" });
+      heads.push(resources["RepositoryPullRequest api-pull-request"]!["headRef"]);
+    }
+    assert.equal(heads[0], heads[2]);
+    assert.notEqual(heads[0], heads[1]);
+  });
+
   it("brings files by a pull request from a branch of their own", async () => {
     assert.deepEqual(await declare({ files: { "a.yml": "a\n" }, via: "pull-request" }), {
       "RepositoryDelivery api": {},
-      "Branch api-branch": { repository: "api-repo", branch: "esteira/api", sourceBranch: "main" },
-      ...file("a.yml", "a\n", "esteira/api"),
+      "Branch api-branch": { repository: "api-repo", branch: "esteira/api-26865bf1e0e7", sourceBranch: "main" },
+      ...file("a.yml", "a\n", "esteira/api-26865bf1e0e7"),
       "RepositoryPullRequest api-pull-request": {
         baseRepository: "api-repo",
         baseRef: "main",
-        headRef: "esteira/api",
+        headRef: "esteira/api-26865bf1e0e7",
         title: "Deliver the pipeline's files",
-        body: "- `a.yml`\n\nContent: 26865bf1e0e7",
+        body: "- `a.yml`",
       },
     });
   });

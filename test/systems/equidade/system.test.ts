@@ -17,6 +17,7 @@ async function declare(changes: object = {}, stack = "prod", ownerType = "organi
   const raw = {
     "github:owner": "sua-org",
     "esteira:ownerType": ownerType,
+    "esteira:ownerId": "4242",
     "esteira:equidade": JSON.stringify({ ...base, ...changes }),
     "esteira:secrets": "{}",
   };
@@ -135,7 +136,18 @@ describe("equidade", () => {
   });
 
   it("lets workflows of main deploy in prod and staging, of any branch in dev", async () => {
-    // The owner's id is looked up, so the condition is known only with GitHub's answer: see Deployer's own test.
+    const condition = async (stack: string) =>
+      (await declare({}, stack)).resources.find((each) => typeName(each) === "WorkloadIdentityPoolProvider")!.inputs[
+        "attributeCondition"
+      ];
+    assert.equal(
+      await condition("prod"),
+      'assertion.repository_owner_id == "4242" && assertion.ref == "refs/heads/main" && assertion.workflow_ref.endsWith("/.github/workflows/deploy.yml@refs/heads/main")',
+    );
+    assert.equal(
+      await condition("dev"),
+      'assertion.repository_owner_id == "4242" && assertion.workflow_ref.contains("/.github/workflows/deploy-dev.yml@")',
+    );
     const { inputs } = (await declare({}, "prod")).resources.find((each) => typeName(each) === "IAMBinding")!;
     assert.deepEqual(
       inputs["members"],
@@ -159,18 +171,42 @@ describe("equidade", () => {
     assert.equal(named("equidade-package-prod-tag-v*")["tagPattern"], "v*");
   });
 
-  it("gives one account that two functions share to the deployer once", async () => {
+  describe("with two functions that share an account", () => {
     const serviceAccount = "shared@equidade-prod.iam.gserviceaccount.com";
-    const { resources } = await declare({
-      functions: [
-        { name: "a", serviceAccount },
-        { name: "b", serviceAccount },
-      ],
+    const shared = (name: string) => ({
+      name,
+      serviceAccount,
+      secrets: { TOKEN: "token" },
+      roles: [{ role: "roles/bigquery.dataViewer", dataset: "d" }],
     });
-    assert.deepEqual(
-      resources.filter(({ name }) => name.startsWith("equidade-deployer-act-as")).map(({ name }) => name),
-      ["equidade-deployer-act-as-a", "equidade-deployer-act-as-build"],
-    );
+    const grants = ({ resources }: Declaration) =>
+      resources
+        .filter(({ type, inputs }) => type.startsWith("gcp:") && JSON.stringify(inputs).includes("shared@"))
+        .map(({ name }) => name);
+
+    it("gives each right once, so that one function's end does not take it from the other", async () => {
+      const [both, one] = [
+        await declare({ functions: [shared("a"), shared("b")] }),
+        await declare({ functions: [shared("b")] }),
+      ];
+      const rights = [
+        "equidade-deployer-act-as-shared",
+        "equidade-shared-bigquery.dataViewer-dataset-d",
+        "equidade-shared-secretmanager.secretAccessor-secret-token",
+      ];
+      assert.deepEqual(
+        grants(both)
+          .filter((name) => !name.endsWith("-function"))
+          .sort(),
+        rights,
+      );
+      assert.deepEqual(
+        grants(one)
+          .filter((name) => !name.endsWith("-function"))
+          .sort(),
+        rights,
+      );
+    });
   });
 
   it("tells the audit facts in its schema, with the digest of every file that it delivers", async () => {

@@ -280,7 +280,7 @@ describe("equidade's workflows under a runner", () => {
         assert.deepEqual(more, []);
         assert.equal(error?.title, "DEPLOY_TRIGGER_TOKEN is not configured");
         assert.ok(error.message.startsWith(`sua-org/${name} was not notified: `));
-        assert.match(error.message, /Settings → Secrets and variables → Actions.*PAT with scopes: repo, workflow/);
+        assert.match(error.message, /Settings → Environments → prod.*PAT with scopes: repo, workflow/);
       }
       const [error] = run.job("report").errors;
       assert.match(
@@ -508,6 +508,8 @@ esac`,
       assert.deepEqual(argv, [
         ...["functions", "deploy", "cloud-function-1", "--gen2"],
         ...["--region=southamerica-east1", `--project=equidade-${environment}`, "--source=."],
+        ...["--runtime=python313", "--entry-point=main"],
+        `--build-service-account=projects/equidade-${environment}/serviceAccounts/equidade-build@equidade-${environment}.iam.gserviceaccount.com`,
         `--update-labels=equidade-data-package=${label},commit=${commit.slice(0, 12)}`,
         "--quiet",
       ]);
@@ -570,7 +572,7 @@ esac`,
           credentials_json: "",
         },
       ]);
-      assert.deepEqual(inputs("setup-gcloud"), [{ version: ">= 500.0.0" }]);
+      assert.deepEqual(inputs("setup-gcloud"), [{ version: "528.0.0" }]);
 
       // Git asks without the token first, is refused, and then gets it from its helper; nothing keeps it.
       assert.deepEqual(server.refused, [`GET /${REPOSITORY}/info/refs?service=git-receive-pack`]);

@@ -8,7 +8,6 @@ const WHERE = ["--gen2", "--region=southamerica-east1", "--project=equidade-prod
 const BUILDER = "projects/equidade-prod/serviceAccounts/equidade-build@equidade-prod.iam.gserviceaccount.com";
 
 interface Function {
-  buildConfig?: { serviceAccount: string };
   state?: string;
   serviceConfig?: { revision?: string; allTrafficOnLatestRevision?: boolean };
   labels?: Record<string, string>;
@@ -16,7 +15,6 @@ interface Function {
 }
 const OLD: Function = {
   state: "ACTIVE",
-  buildConfig: { serviceAccount: BUILDER },
   serviceConfig: { revision: "f-00001-old", allTrafficOnLatestRevision: true },
   labels: { team: "data", "equidade-data-package": "0_2_2", commit: "ffffffffffff" },
 };
@@ -57,6 +55,9 @@ printf '%s' "$answer"`,
       PACKAGE: "equidade-data-package",
       VERSION: "0.2.3",
       LABEL: "0_2_3",
+      RUNTIME: "python313",
+      ENTRY_POINT: "main",
+      BUILD_ACCOUNT: BUILDER,
       LOGIN: "the secret GCP_SA_KEY",
       SHA,
       VERIFY_ATTEMPTS: "3",
@@ -84,9 +85,11 @@ printf '%s' "$answer"`,
         "cloud-function-1",
         ...WHERE,
         "--source=.",
+        "--runtime=python313",
+        "--entry-point=main",
+        `--build-service-account=${BUILDER}`,
         "--update-labels=equidade-data-package=0_2_3,commit=0123456789ab",
         "--quiet",
-        `--build-service-account=${BUILDER}`,
       ],
       describe,
       describe,
@@ -102,7 +105,12 @@ printf '%s' "$answer"`,
     gcloud([OLD, { ...NEW, labels: { ...OLD.labels, commit: SHA.slice(0, 12) } }]);
     const result = await run({ VERSION: "", LABEL: "" });
     assert.equal(result.code, 0, result.output);
-    assert.ok(deployments()[0]?.includes("--update-labels=commit=0123456789ab"));
+    // And none of the version before: it would lie.
+    assert.deepEqual(deployments()[0]?.slice(-3), [
+      "--update-labels=commit=0123456789ab",
+      "--remove-labels=equidade-data-package",
+      "--quiet",
+    ]);
     assert.equal(
       box.read("summary"),
       "- `cloud-function-1`: revision `f-00002-new` is serving, commit `0123456789ab`\n",
