@@ -3,30 +3,15 @@
  * Pulumi CLI is; `make test` leaves it out, `make test-engine` says so where there is none.
  */
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { computed, type DeclaredResource, declare } from "../../cli/render/program.ts";
 import { readStackFile, secretPlaceholder, stacksIn } from "../../cli/render/stack-file.ts";
-
-const root = join(import.meta.dirname, "../..");
-
-/** The machine's own CLI, else the pinned package's if it can download one. */
-function findPulumi(): string | undefined {
-  const packaged = join(root, "node_modules/.bin");
-  for (const folder of process.env["PATH"]!.split(delimiter).filter((each) => each !== packaged)) {
-    try {
-      accessSync(join(folder, "pulumi"), constants.X_OK);
-      return join(folder, "pulumi");
-    } catch {}
-  }
-  const own = join(packaged, "pulumi");
-  return spawnSync(own, ["version"], { timeout: 120_000 }).status === 0 ? own : undefined;
-}
+import { engine, requireEngine, root } from "./engine.ts";
 
 /** GitHub's answers to what a preview asks: who the owner is, and which ids repositories have. */
 function github(): Server {
@@ -66,17 +51,11 @@ interface Step {
 
 describe("pulumi preview", function () {
   this.timeout(300_000);
-  let pulumi: string;
   let server: Server;
   let folder: string;
 
   before(async function () {
-    const found = findPulumi();
-    if (!found) {
-      console.log("  NOT RUN: there is no pulumi on PATH, and the pinned npm package could not download it");
-      this.skip();
-    }
-    pulumi = found!;
+    requireEngine.call(this);
     folder = mkdtempSync(join(tmpdir(), "esteira-engine-"));
     server = github();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -85,27 +64,6 @@ describe("pulumi preview", function () {
     server?.close();
     if (folder) rmSync(folder, { recursive: true });
   });
-
-  /** Runs the engine in a folder of its own, so that no file of the project is written. */
-  const engine = (cwd: string, ...args: string[]) =>
-    new Promise<string>((resolve, reject) => {
-      const child = spawn(pulumi, [...args, "--non-interactive"], {
-        cwd,
-        env: {
-          ...process.env,
-          PULUMI_BACKEND_URL: `file://${cwd}`,
-          PULUMI_CONFIG_PASSPHRASE: "test",
-          PULUMI_SKIP_UPDATE_CHECK: "true",
-          PULUMI_GCP_SKIP_REGION_VALIDATION: "true",
-        },
-      });
-      let [out, error] = ["", ""];
-      child.stdout.on("data", (chunk) => (out += chunk));
-      child.stderr.on("data", (chunk) => (error += chunk));
-      child.on("close", (code) =>
-        code === 0 ? resolve(out) : reject(new Error(`pulumi ${args[0]} ended with ${code}\n${errorsIn(out)}${error}`)),
-      );
-    });
 
   /** The stack's own file, with the endpoints of the stand-ins and a secret beside what it says. */
   const previewOf = async (stack: string, changes: object = {}) => {
@@ -134,23 +92,23 @@ describe("pulumi preview", function () {
     );
     const stackFile = readStackFile(cwd, stack);
     const rendered = await declare(root, stack, stackFile);
-    await engine(cwd, "stack", "init", stack);
+    await engine(cwd, ["stack", "init", stack]);
     for (const { path } of stackFile.needs) {
-      await engine(cwd, "config", "set", "--stack", stack, "--secret", "--path", `esteira:secrets.${path}`, canary);
+      await engine(cwd, ["config", "set", "--stack", stack, "--secret", "--path", `esteira:secrets.${path}`, canary]);
     }
-    const json = await engine(cwd, "preview", "--json", "--stack", stack);
+    const json = await engine(cwd, ["preview", "--json", "--stack", stack]);
     assert.ok(!json.includes(canary), "the preview shows a secret");
     const { steps } = JSON.parse(json) as { steps: Step[] };
     const own = steps.filter(({ urn }) => !urn.includes("::pulumi:providers:"));
-    return { rendered: rendered.resources, engine: own };
+    return { rendered: rendered.resources, previewed: own };
   };
 
-  const agree = ({ rendered, engine }: { rendered: DeclaredResource[]; engine: Step[] }) => {
+  const agree = ({ rendered, previewed }: { rendered: DeclaredResource[]; previewed: Step[] }) => {
     assert.deepEqual(
-      engine.map(({ urn }) => urn).sort(),
+      previewed.map(({ urn }) => urn).sort(),
       rendered.map(({ urn }) => urn),
     );
-    const inputs = new Map(engine.map(({ urn, newState }) => [urn, newState?.inputs ?? {}]));
+    const inputs = new Map(previewed.map(({ urn, newState }) => [urn, newState?.inputs ?? {}]));
     for (const { urn, inputs: mine } of rendered) assert.deepEqual(restrict(inputs.get(urn)!, mine), mine, urn);
   };
 
@@ -196,16 +154,4 @@ function restrict(theirs: unknown, mine: unknown): unknown {
     );
   }
   return theirs;
-}
-
-function errorsIn(out: string): string {
-  try {
-    const { diagnostics = [] } = JSON.parse(out) as { diagnostics?: { severity: string; message: string }[] };
-    return diagnostics
-      .filter(({ severity }) => severity === "error")
-      .map(({ message }) => `${message}\n`)
-      .join("");
-  } catch {
-    return out;
-  }
 }
