@@ -8,6 +8,7 @@
 import { getStack, type Output, RunError, runtime, secret } from "@pulumi/pulumi";
 import { z } from "zod";
 import { login } from "./components/github/names.ts";
+import type { RepositoryOwner } from "./components/github/owner.ts";
 import { expected, found, oneOf, type Problem, problemsIn, unknownKey, whole } from "./components/schema.ts";
 import * as equidade from "./systems/equidade/config.ts";
 
@@ -18,20 +19,9 @@ import * as equidade from "./systems/equidade/config.ts";
 const systems = { equidade };
 type Systems = typeof systems;
 
-/** Secrets of one system by the name that its documents give them. */
-export type Secrets = Record<string, Output<string>>;
-
-/** The owner of the repositories. */
-export interface GithubConfig {
-  owner: string;
-  ownerType: "organization" | "user";
-  /** The owner's numeric id; looked up where the file does not say it. */
-  ownerId?: string;
-}
-
 /** One stack's config, checked and complete. A system that the file does not name is undefined. */
-export type StackConfig = { stack: string; github: GithubConfig } & {
-  [Name in keyof Systems]?: { config: ReturnType<Systems[Name]["resolve"]>; secrets: Secrets };
+export type StackConfig = { stack: string; github: RepositoryOwner } & {
+  [Name in keyof Systems]?: { config: ReturnType<Systems[Name]["resolve"]>; secrets: Record<string, Output<string>> };
 };
 
 /** A secret that an `up` needs. */

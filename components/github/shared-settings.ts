@@ -1,12 +1,9 @@
 import * as github from "@pulumi/github";
 import { ComponentResource, type ComponentResourceOptions, type Input } from "@pulumi/pulumi";
+import type { RepositoryOwner } from "./owner.ts";
 
 /** Arguments of {@link SharedSettings}. */
-export interface SharedSettingsArgs {
-  /** Login of the repositories' owner. */
-  owner: string;
-  /** What the owner is: an organisation keeps one value for all, a user keeps a copy in each repository. */
-  ownerType: "organization" | "user";
+export interface SharedSettingsArgs extends RepositoryOwner {
   /** The repositories, without owner, whose workflows can read the values; no others can. */
   repositories: readonly string[];
   /** Secrets by name. @default none */

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import * as github from "@pulumi/github";
 import { ComponentResource, type ComponentResourceOptions, type Output, type Resource } from "@pulumi/pulumi";
 import { fileFact } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
@@ -7,13 +6,13 @@ import { CloudFunction } from "../../components/functions/cloud-function.ts";
 import { Deployer } from "../../components/functions/deployer.ts";
 import { FunctionBuild } from "../../components/functions/function-build.ts";
 import type { Action } from "../../components/github/actions.ts";
+import { ownerIdOf, type RepositoryOwner } from "../../components/github/owner.ts";
 import { RepositoryDelivery, type RulesetArgs } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
 import { actionsOf, renderWorkflow, type Workflow } from "../../components/github/workflow.ts";
 import { accountNamed } from "../../components/google/account.ts";
 import { type GrantTarget, giveRights } from "../../components/google/grant.ts";
 import { ProjectServices } from "../../components/google/services.ts";
-import type { GithubConfig, Secrets } from "../../config.ts";
 import type { EquidadeConfig, FunctionConfig } from "./config.ts";
 import { deploy } from "./function-repository/deploy.ts";
 import { keySecret, workflowPath } from "./names.ts";
@@ -37,8 +36,9 @@ const services = [
 export interface EquidadeArgs {
   config: EquidadeConfig;
   /** The secrets that `secretsOf(config)` names. */
-  secrets: Secrets;
-  github: GithubConfig;
+  secrets: Readonly<Record<string, Output<string>>>;
+  /** Whose repositories they are. */
+  github: RepositoryOwner;
 }
 
 /**
@@ -98,7 +98,7 @@ export class Equidade extends ComponentResource {
                 kind: "keyless",
                 projectNumber: config.projectNumber,
                 owner: hub.owner,
-                ownerId: hub.ownerId ?? ownerId(hub, this),
+                ownerId: ownerIdOf(hub, this),
                 repositories,
                 workflow,
                 branch,
@@ -259,11 +259,6 @@ const arrival = (name: string, { branch, via, environment }: EquidadeConfig) => 
 });
 
 const releaseScript = (): string => readFileSync(new URL("./package-repository/release.sh", import.meta.url), "utf8");
-
-const ownerId = (hub: GithubConfig, parent: ComponentResource): Output<string> =>
-  hub.ownerType === "organization"
-    ? github.getOrganizationOutput({ name: hub.owner, summaryOnly: true }, { parent }).id
-    : github.getUserOutput({ username: hub.owner }, { parent }).id;
 
 /** A rollback goes to an old version: so a version that was released stays what it was. Once in a repository: prod's. */
 const rulesets = (config: EquidadeConfig): Record<string, RulesetArgs> =>

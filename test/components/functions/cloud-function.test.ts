@@ -154,7 +154,7 @@ describe("CloudFunction", () => {
     "cpu and memory": [{ cpu: 4, memory: "1Gi" }, /cpu 4 contradicts memory 1Gi/],
     "environment and secrets": [
       { environment: { A: "x" }, secrets: { A: { secret: "s" } } },
-      /environment\.A contradicts secrets\.A/,
+      /environment\.A "x" contradicts secrets\.A/,
     ],
   };
   for (const [names, [changes, message]] of Object.entries(contradictions)) {
