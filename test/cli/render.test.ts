@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { Ajv } from "ajv";
 import { auditSchema } from "../../audit/schema.ts";
 import { artefacts } from "../../cli/render/artefacts.ts";
 import { check } from "../../cli/render/checks.ts";
@@ -38,6 +39,17 @@ describe("rendered/", () => {
       assert.deepEqual(filesBelow(join(root, "rendered", stack)), files);
     });
   }
+
+  it("has audits that the published schema takes, and that would not pass with anything else in them", () => {
+    const validate = new Ajv({ strict: false, validateFormats: false }).compile(
+      JSON.parse(readFileSync(join(root, "docs/audit.schema.json"), "utf8")) as object,
+    );
+    for (const stack of stacksIn(root)) {
+      const audit = JSON.parse(readFileSync(join(root, "rendered", stack, "audit.json"), "utf8")) as object;
+      assert.ok(validate(audit), JSON.stringify(validate.errors));
+      assert.equal(validate({ ...audit, password: "x" }), false);
+    }
+  });
 
   it("has no folder of a stack that is gone", () =>
     assert.deepEqual(readdirSync(join(root, "rendered")).sort(), stacksIn(root)));
