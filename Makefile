@@ -41,7 +41,7 @@ bench: $(NODE_MODULES) ## Measure, and write docs/benchmarks.md
 preview up: $(NODE_MODULES) ## With the Pulumi engine: make preview STACK=dev
 	$(PULUMI) $@ --stack $(STACK)
 
-generate: $(NODE_MODULES) ## Render every stack and the schemas again, after a change
+generate: $(NODE_MODULES) ## Write rendered/, the schemas and the render in README again
 	npm run --silent generate
 
 $(NODE_MODULES): package-lock.json

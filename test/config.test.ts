@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { parse } from "yaml";
+import { schemas } from "../cli/generate.ts";
 import { observe } from "../cli/render/program.ts";
 import { stacksIn } from "../cli/render/stack-file.ts";
-import { schemas } from "../cli/schemas.ts";
 import { ConfigError, parseConfig, readConfig, stackFileSchema } from "../config.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -208,6 +208,24 @@ describe("A stack's config", () => {
       "a name that the program uses": [
         stackWith({ functions: ["package"] }),
         'esteira:equidade.functions[0]: found "package"; expected a name that the program does not use itself: package, equidade-build, equidade-deployer',
+      ],
+      "two functions whose names differ in capitals alone, as GitHub sees them": [
+        stackWith({
+          functions: [
+            { name: "a", repository: "Repo" },
+            { name: "b", repository: "repo" },
+          ],
+        }),
+        'esteira:equidade.functions[1].repository: found "repo"; expected a repository of its own: functions[0] has "repo" already',
+      ],
+      "an account that the stack makes": [
+        stackWith({
+          functions: [
+            "cloud-function-1",
+            { name: "b", serviceAccount: "cloud-function-1@equidade-prod.iam.gserviceaccount.com" },
+          ],
+        }),
+        'esteira:equidade.functions[1].serviceAccount: found "cloud-function-1@equidade-prod.iam.gserviceaccount.com"; expected an account that this stack does not make itself',
       ],
       "a function in the package's repository": [
         withFunction({ repository: "equidade-data-package" }),

@@ -1,4 +1,4 @@
-import { type DeclaredResource, observe } from "../cli/render/program.ts";
+import { type DeclaredResource, observe, type ResourceOptions } from "../cli/render/program.ts";
 
 /** Inputs by type and name, for assertions that name a resource: `gcp:storage/bucket:Bucket::x` is `Bucket x`. */
 export type Declared = Record<string, Record<string, unknown>>;
@@ -18,3 +18,18 @@ export async function declared(program: () => unknown): Promise<Declared> {
 
 /** The last word of a type. */
 export const typeName = ({ type }: Pick<DeclaredResource, "type">): string => type.split(":").at(-1)!;
+
+/** The options of what a piece of program declares, by name; what it waits for by name, too. */
+export async function optionsOf(program: () => unknown): Promise<Record<string, ResourceOptions>> {
+  const { resources } = await observe(async () => {
+    program();
+    return {};
+  }, "test");
+  return Object.fromEntries(resources.map(({ name, options }) => [name, withNames(options)]));
+}
+
+/** Options with names in the place of URNs, in one order. */
+export const withNames = ({ dependsOn, ...options }: ResourceOptions): ResourceOptions => ({
+  ...options,
+  ...(dependsOn && { dependsOn: dependsOn.map((urn) => urn.split("::").at(-1)!).sort() }),
+});

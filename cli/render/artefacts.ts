@@ -7,7 +7,7 @@ export type Artefacts = Map<string, string>;
 /** What a declaration looks like as files. The same declaration gives the same bytes. */
 export function artefacts({ resources, outputs }: Declaration, owner: string): Artefacts {
   const files: Artefacts = new Map([
-    ["resources.json", json(resources.map(({ dependencies: _, ...resource }) => resource))],
+    ["resources.json", json(resources.map(({ options: _, ...resource }) => resource))],
     ["audit.json", json(outputs["audit"] ?? null)],
   ]);
   for (const resource of resources) {

@@ -15,8 +15,17 @@ export interface DeclaredResource {
   parent?: string;
   /** Inputs: secrets as `[secret]`, what only a provider can know as `[computed]`. Keys are sorted. */
   inputs: Record<string, unknown>;
-  /** URNs of what it waits for; not part of the render. */
-  dependencies: string[];
+  /** How the engine is to treat it; not part of the render. */
+  options: ResourceOptions;
+}
+
+/** Resource options as the engine gets them; those that are not set are left out. */
+export interface ResourceOptions {
+  /** URNs of what it waits for. */
+  dependsOn?: string[];
+  ignoreChanges?: string[];
+  protect?: true;
+  retainOnDelete?: true;
 }
 
 /** What a run of the program declares. */
@@ -25,6 +34,8 @@ export interface Declaration {
   resources: DeclaredResource[];
   /** The stack's outputs. */
   outputs: Record<string, unknown>;
+  /** Tokens of what was looked up in a service, each once. */
+  lookedUp: string[];
 }
 
 /** What stands for a value that only exists once a provider has answered. */
@@ -73,6 +84,7 @@ export async function observe(
   { config, secretKeys }: Pick<StackFile, "config" | "secretKeys"> = { config: {}, secretKeys: [] },
 ): Promise<Declaration> {
   const resources = new Map<string, DeclaredResource>();
+  const lookedUp = new Set<string>();
   let outputs: Record<string, unknown> = {};
   await runtime.setMocks(
     { newResource: () => ({ id: undefined, state: {} }), call: () => ({}) },
@@ -89,14 +101,7 @@ export async function observe(
       if (resources.has(urn)) return callback(new Error(`two resources have the type ${type} and the name "${name}"`));
       if (resources.size === 1) performance.mark(firstResource);
       const inputs = readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>;
-      resources.set(urn, {
-        urn,
-        type,
-        name,
-        ...(parent && { parent }),
-        inputs,
-        dependencies: request.getDependenciesList(),
-      });
+      resources.set(urn, { urn, type, name, ...(parent && { parent }), inputs, options: optionsOf(request) });
       const response = new proto.RegisterResourceResponse();
       response.setUrn(urn);
       response.setObject(request.getObject());
@@ -109,6 +114,7 @@ export async function observe(
       callback(undefined, {});
     },
     invoke(request: resourceProto.ResourceInvokeRequest, callback: Callback) {
+      lookedUp.add(request.getTok());
       const fields = lookups[request.getTok()];
       if (!fields) {
         return callback(
@@ -142,7 +148,11 @@ export async function observe(
     Object.assign(Error, { prepareStackTrace, stackTraceLimit });
   }
   if (failure) throw failure.reason;
-  return { resources: [...resources.values()].sort((a, b) => (a.urn < b.urn ? -1 : 1)), outputs };
+  return {
+    resources: [...resources.values()].sort((a, b) => (a.urn < b.urn ? -1 : 1)),
+    outputs,
+    lookedUp: [...lookedUp].sort(),
+  };
 }
 
 /** Node's own; `node --stack-trace-limit=50` asks for traces. */
@@ -151,6 +161,16 @@ const defaultStackTraceLimit = 10;
 const rootType = "pulumi:pulumi:Stack";
 
 let runs = 0;
+
+const optionsOf = (request: resourceProto.RegisterResourceRequest): ResourceOptions => {
+  const [dependsOn, ignoreChanges] = [request.getDependenciesList(), request.getIgnorechangesList()];
+  return {
+    ...(dependsOn.length > 0 && { dependsOn }),
+    ...(ignoreChanges.length > 0 && { ignoreChanges }),
+    ...(request.getProtect() && { protect: true }),
+    ...(request.getRetainondelete() && { retainOnDelete: true }),
+  };
+};
 
 /** The types above a resource. The stack is everybody's parent and left out, as in every URN. */
 const parentTypes = (parent: string): string[] => {

@@ -73,7 +73,7 @@ export function readStackFile(root: string, stack: string): StackFile {
       if (typeof (secrets[system] ??= {}) === "object") secrets[system][name] ??= secretPlaceholder;
     }
     config["esteira:secrets"] = JSON.stringify(secrets);
-    if (!secretKeys.includes("esteira:secrets") && !entries.some(([key]) => key === "esteira:secrets")) {
+    if (!entries.some(([key]) => key === "esteira:secrets")) {
       secretKeys.push("esteira:secrets");
     }
   }

@@ -1,8 +1,8 @@
 import * as gcp from "@pulumi/gcp";
 import { ComponentResource, type ComponentResourceOptions, type Input } from "@pulumi/pulumi";
-import { accountNamed, createAccount, type ServiceAccount } from "../google/account.ts";
-import { describeRights, type GrantTarget, giveRights } from "../google/grant.ts";
+import type { GrantTarget } from "../google/grant.ts";
 import { mebibytes } from "../google/names.ts";
+import { RuntimeAccount } from "../google/runtime-account.ts";
 
 /** Where a function's code lies in Cloud Storage. */
 export interface FunctionSource {
@@ -13,8 +13,8 @@ export interface FunctionSource {
 /** What reaches a function from outside. Words of `gcloud functions deploy --ingress-settings`. */
 export type Ingress = "all" | "internal-only" | "internal-and-gclb";
 
-/** What Google does when the resource is to be deleted. */
-export type DeletionPolicy = "DELETE" | "PREVENT" | "ABANDON";
+/** Whether a function may be deleted: `PREVENT` is refused by the preview, and by the provider whatever the preview. */
+export type DeletionPolicy = "DELETE" | "PREVENT";
 
 /** Arguments of {@link CloudFunction}. */
 export interface CloudFunctionArgs {
@@ -30,21 +30,19 @@ export interface CloudFunctionArgs {
   entryPoint?: string;
   /** The code to create it with. A later change is a deploy's. */
   source: FunctionSource;
-  /** E-mail of an existing account to run as. @default an account of its own, created here */
-  serviceAccount?: string;
+  /**
+   * The account to run as, if others run as it too; it brings its own rights.
+   * @default an account of its own, created with `roles` and access to `secrets`
+   */
+  account?: RuntimeAccount;
   /** Full name of the account that builds it: projects/PROJECT/serviceAccounts/EMAIL. @default Google's default */
   buildServiceAccount?: Input<string>;
-  /** Roles of the runtime account, each on the narrowest resource that will do. @default none */
+  /** Roles of its own account, each on the narrowest resource that will do. @default none */
   roles?: readonly { role: string; on: GrantTarget }[];
-  /**
-   * Whether the account's rights (`roles` and access to `secrets`) are given here, or elsewhere because several
-   * functions run as it. @default "here"
-   */
-  grants?: "here" | "elsewhere";
   /** Environment variables. @default none */
   environment?: Readonly<Record<string, string>>;
   /** Environment variables whose values come from Secret Manager: variable to secret. @default none */
-  secrets?: Readonly<Record<string, { secret: string; version?: string }>>;
+  secrets?: Readonly<Record<string, { secret: string }>>;
   /** IAM principals that may call it. @default nobody */
   invokers?: readonly string[];
   /** Memory per instance in Mi or Gi. @default "256Mi" */
@@ -86,11 +84,9 @@ const ingressSettings: Record<Ingress, string> = {
  */
 export class CloudFunction extends ComponentResource {
   /** The account it runs as. */
-  readonly account: ServiceAccount;
+  readonly account: RuntimeAccount;
   /** The address it answers at, known beforehand. */
   readonly url: string;
-  /** What its account may do, as an audit tells it. */
-  readonly roles: readonly { role: string; on: string }[];
   readonly function: gcp.cloudfunctionsv2.Function;
 
   constructor(name: string, args: CloudFunctionArgs, opts?: ComponentResourceOptions) {
@@ -98,23 +94,19 @@ export class CloudFunction extends ComponentResource {
     refuseContradictions(name, args);
     const { project, region, functionName, concurrency = 1 } = args;
 
-    this.account = args.serviceAccount
-      ? accountNamed(args.serviceAccount)
-      : createAccount(
-          `${name}-account`,
-          { id: functionName, project, displayName: `${functionName} (runtime)` },
-          { parent: this },
-        );
-    // Names come known beforehand, so the order has to be said: a member must exist before it is granted anything.
-    const after = this.account.resource ? [this.account.resource] : [];
-    const rights = {
-      roles: args.roles ?? [],
-      secrets: Object.values(args.secrets ?? {}).map(({ secret }) => secret),
-      project,
-    };
-    this.roles = describeRights(rights);
-    const given =
-      args.grants === "elsewhere" ? [] : giveRights(name, this.account, rights, { parent: this, dependsOn: after });
+    this.account =
+      args.account ??
+      new RuntimeAccount(
+        `${name}-runtime`,
+        {
+          id: functionName,
+          displayName: `${functionName} (runtime)`,
+          project,
+          roles: args.roles,
+          secrets: Object.values(args.secrets ?? {}).map(({ secret }) => secret),
+        },
+        { parent: this },
+      );
 
     this.function = new gcp.cloudfunctionsv2.Function(
       `${name}-function`,
@@ -140,19 +132,21 @@ export class CloudFunction extends ComponentResource {
           ingressSettings: ingressSettings[args.ingress ?? "all"],
           allTrafficOnLatestRevision: true,
           environmentVariables: args.environment,
-          secretEnvironmentVariables: Object.entries(args.secrets ?? {}).map(([key, { secret, version }]) => ({
+          secretEnvironmentVariables: Object.entries(args.secrets ?? {}).map(([key, { secret }]) => ({
             key,
             secret,
             projectId: project,
-            version: version ?? "latest",
+            version: "latest",
           })),
         },
         deletionPolicy: args.deletionPolicy ?? "DELETE",
       },
       {
         parent: this,
-        dependsOn: [...after, ...given],
+        dependsOn: [...this.account.ready],
         ignoreChanges: ["buildConfig"],
+        // So a preview says it, before what depends on the function is gone.
+        protect: args.deletionPolicy === "PREVENT",
       },
     );
 
@@ -203,6 +197,12 @@ export function contradictions(args: Partial<CloudFunctionArgs>): Contradiction[
       "cpu",
       cpu,
       `contradicts memory ${memory}: 4 CPUs and more need 2Gi at least`,
+    ],
+    [
+      args.account !== undefined && (args.roles?.length ?? 0) > 0,
+      "roles",
+      args.roles,
+      `contradicts account ${args.account?.email}: it has its own rights`,
     ],
     ...twice.map((variable): (typeof rules)[number] => [
       true,

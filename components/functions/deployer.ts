@@ -76,19 +76,13 @@ export class Deployer extends ComponentResource {
     // By account, not by what runs as it: the right goes when the last one goes.
     for (const account of new Map(args.actAs.map((each) => [each.email, each])).values()) {
       const dependsOn = [this.account.resource!, ...(account.resource ? [account.resource] : [])];
-      const on = { serviceAccount: account.name };
+      const on = { serviceAccount: account.fullName };
       this.actAs.set(
         account.email,
-        grant(
-          `${name}-act-as-${account.email.split("@")[0]}`,
-          this.account.member,
-          "roles/iam.serviceAccountUser",
-          on,
-          {
-            parent: this,
-            dependsOn,
-          },
-        ),
+        grant(`${name}-act-as-${account.email}`, this.account.member, "roles/iam.serviceAccountUser", on, {
+          parent: this,
+          dependsOn,
+        }),
       );
     }
 
@@ -101,7 +95,7 @@ export class Deployer extends ComponentResource {
     ];
 
     if (auth.kind === "key") {
-      const key = new gcp.serviceaccount.Key(`${name}-key`, { serviceAccountId: this.account.name }, made);
+      const key = new gcp.serviceaccount.Key(`${name}-key`, { serviceAccountId: this.account.fullName }, made);
       this.entry = key;
       this.key = secret(key.privateKey.apply((base64) => Buffer.from(base64, "base64").toString("utf8")));
     } else {
@@ -147,7 +141,7 @@ export class Deployer extends ComponentResource {
     return new gcp.serviceaccount.IAMBinding(
       `${name}-federated`,
       {
-        serviceAccountId: this.account.name,
+        serviceAccountId: this.account.fullName,
         role: "roles/iam.workloadIdentityUser",
         members: auth.repositories.map(
           (repository) =>

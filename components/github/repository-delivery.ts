@@ -152,15 +152,15 @@ export class RepositoryDelivery extends ComponentResource {
       this.commit(name, repository, base, files, before, parent);
       return;
     }
-    // Other content goes to another branch, made from the base as it is then: so a pull request that was merged,
-    // squashed or whose branch is gone stands in nobody's way. What was merged stays when the old branch goes.
+    // Other content goes to another branch, made from the base as it is then: so a pull request that was merged or
+    // squashed stands in nobody's way. The old branch goes, or the same content again would find it where it was;
+    // its files go with it, and what was merged stays.
     const content = all(files.map(([, text]) => text)).apply(digest);
     const head = interpolate`${headBranch}-${content}`;
-    const kept = { ...parent, retainOnDelete: true };
     const branch = new github.Branch(
       `${name}-branch`,
       { repository, branch: head, sourceBranch: base },
-      { ...kept, dependsOn: before },
+      { ...parent, dependsOn: before },
     );
     new github.RepositoryPullRequest(
       `${name}-pull-request`,
@@ -171,7 +171,10 @@ export class RepositoryDelivery extends ComponentResource {
         title: "Deliver the pipeline's files",
         body: files.map(([file]) => `- \`${file}\``).join("\n"),
       },
-      { parent: this, dependsOn: this.commit(name, repository, branch.branch, files, [branch], kept) },
+      {
+        parent: this,
+        dependsOn: this.commit(name, repository, branch.branch, files, [branch], { ...parent, retainOnDelete: true }),
+      },
     );
   }
 

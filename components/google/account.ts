@@ -7,7 +7,7 @@ export interface ServiceAccount {
   /** NAME@PROJECT.iam.gserviceaccount.com: known before anything exists, because Google derives it from the ID. */
   email: string;
   /** projects/PROJECT/serviceAccounts/EMAIL: what IAM resources on the account ask for. */
-  name: string;
+  fullName: string;
   /** The IAM principal, `serviceAccount:EMAIL`. */
   member: string;
   /** The account's resource; undefined for one that exists elsewhere and is only used. */
@@ -25,23 +25,27 @@ export function accountId(name: string): string {
   return `${name.slice(0, 23).replace(/-+$/, "")}-${digest}`;
 }
 
+/** The e-mail that an account made of `id` has. */
+export const accountEmail = (id: string, project: string): string =>
+  `${accountId(id)}@${project}.iam.gserviceaccount.com`;
+
 /** Creates a service account, its ID derived from `id` by {@link accountId}. */
 export function createAccount(
   name: string,
-  args: { id: string; project: string; displayName: string; description?: string },
+  args: { id: string; project: string; displayName: string },
   opts?: CustomResourceOptions,
 ): ServiceAccount {
   const id = accountId(args.id);
   const resource = new gcp.serviceaccount.Account(
     name,
-    { accountId: id, project: args.project, displayName: args.displayName, description: args.description },
+    { accountId: id, project: args.project, displayName: args.displayName },
     opts,
   );
-  return { ...accountNamed(`${id}@${args.project}.iam.gserviceaccount.com`), resource };
+  return { ...accountNamed(accountEmail(args.id, args.project)), resource };
 }
 
 /** A service account that exists already, by its e-mail address; its project is part of the address. */
 export function accountNamed(email: string): ServiceAccount {
   const project = /@([^.]+)\.iam\.gserviceaccount\.com$/.exec(email)?.[1] ?? "-";
-  return { email, name: `projects/${project}/serviceAccounts/${email}`, member: `serviceAccount:${email}` };
+  return { email, fullName: `projects/${project}/serviceAccounts/${email}`, member: `serviceAccount:${email}` };
 }

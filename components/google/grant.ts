@@ -1,19 +1,18 @@
 import * as gcp from "@pulumi/gcp";
-import type { CustomResourceOptions, Input, Resource } from "@pulumi/pulumi";
-import type { ServiceAccount } from "./account.ts";
+import type { CustomResourceOptions, Resource } from "@pulumi/pulumi";
 
 /** The resource that a role is given on: exactly one key. */
 export type GrantTarget =
-  | { project: Input<string> }
-  | { bucket: Input<string> }
+  | { project: string }
+  | { bucket: string }
   /** A BigQuery dataset's ID. */
-  | { dataset: Input<string>; project: Input<string> }
+  | { dataset: string; project: string }
   /** A Secret Manager secret's ID. */
-  | { secret: Input<string>; project: Input<string> }
+  | { secret: string; project: string }
   /** A Pub/Sub topic's name. */
-  | { topic: Input<string>; project: Input<string> }
+  | { topic: string; project: string }
   /** Full name of a service account: projects/PROJECT/serviceAccounts/EMAIL. */
-  | { serviceAccount: Input<string> };
+  | { serviceAccount: string };
 
 /**
  * Gives one principal one role on one resource, beside whoever else has it: an additive IAM member, never a
@@ -24,7 +23,7 @@ export type GrantTarget =
  */
 export function grant(
   name: string,
-  member: Input<string>,
+  member: string,
   role: string,
   on: GrantTarget,
   opts?: CustomResourceOptions,
@@ -47,48 +46,3 @@ export function grant(
   }
   return new gcp.projects.IAMMember(name, { project: on.project, role, member }, opts);
 }
-
-/** What an account may do: roles on resources, and secrets that it may read. */
-export interface Rights {
-  /** Roles, each on the narrowest resource that will do. */
-  roles: readonly { role: string; on: GrantTarget }[];
-  /** IDs of Secret Manager secrets. */
-  secrets: readonly string[];
-  /** ID of the project of these secrets. */
-  project: string;
-}
-
-/**
- * Gives an account its rights, each once however often it is asked for: two declarations of one grant would be
- * one grant in Google Cloud, and the end of either the end of both.
- * @param name what the grants are named after; for an account that several share, the account
- */
-export function giveRights(
-  name: string,
-  account: ServiceAccount,
-  rights: Rights,
-  opts?: CustomResourceOptions,
-): Resource[] {
-  const grants = new Map(rights.roles.map(({ role, on }) => [`${name}-${grantName(role, on)}`, { role, on }]));
-  for (const secret of rights.secrets) {
-    const on = { secret, project: rights.project };
-    grants.set(`${name}-${grantName(secretAccessor, on)}`, { role: secretAccessor, on });
-  }
-  return [...grants].map(([key, { role, on }]) => grant(key, account.member, role, on, opts));
-}
-
-/** Rights as an audit tells them. */
-export const describeRights = ({
-  roles,
-  secrets,
-}: Pick<Rights, "roles" | "secrets">): { role: string; on: string }[] => [
-  ...roles.map(({ role, on }) => ({ role, on: Object.entries(on)[0]!.join(" ") })),
-  ...[...new Set(secrets)].map((secret) => ({ role: secretAccessor, on: `secret ${secret}` })),
-];
-
-const secretAccessor = "roles/secretmanager.secretAccessor";
-
-const grantName = (role: string, on: GrantTarget) => {
-  const [kind, target] = Object.entries(on)[0] as [string, Input<string>];
-  return `${role.split("/").at(-1)}-${kind}-${typeof target === "string" ? target : ""}`;
-};

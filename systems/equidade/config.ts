@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { contradictions } from "../../components/functions/cloud-function.ts";
 import { branchName, repositoryName, reviewers } from "../../components/github/names.ts";
+import { accountEmail } from "../../components/google/account.ts";
 import * as google from "../../components/google/names.ts";
 import { expected, oneOf, pattern, text, whole } from "../../components/schema.ts";
 
@@ -51,7 +52,7 @@ const settings = {
   roles: z.array(roleOn).optional().describe("Roles of the function's account, each on the narrowest resource"),
 };
 
-const deletionPolicy = oneOf(["DELETE", "PREVENT", "ABANDON"], "what happens to a function that leaves the file");
+const deletionPolicy = oneOf(["DELETE", "PREVENT"], "what happens to a function that leaves the file");
 
 const functionObject = z.strictObject({
   name: google.functionName,
@@ -131,11 +132,9 @@ export const schema = z
   )
   .meta({ if: { properties: { auth: { const: "key" } }, required: ["auth"] }, else: { required: ["projectNumber"] } });
 
-/** Settings as CloudFunction takes them. */
-const asArgs = ({ secrets = {}, roles: _, ...rest }: z.output<z.ZodObject<typeof settings>>) => ({
-  ...rest,
-  secrets: Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, { secret }])),
-});
+/** Secrets as CloudFunction takes them: an object where there may be more to say of one. */
+export const secretSources = (secrets: Readonly<Record<string, string>> = {}): Record<string, { secret: string }> =>
+  Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, { secret }]));
 
 /** Names that the program gives to what stands beside the functions. */
 const reserved = ["package", "equidade-build", "equidade-deployer"];
@@ -143,16 +142,31 @@ const reserved = ["package", "equidade-build", "equidade-deployer"];
 interface Conflicting {
   functions: readonly z.input<typeof fn>[];
   defaults: unknown;
+  project: string;
   package: string;
   packageRepository?: string;
 }
 
 /** What no function alone is wrong about: two of one name, and settings that contradict each other. */
-function conflicts({ functions, defaults, package: packageName, packageRepository = packageName }: Conflicting) {
+function conflicts({
+  functions,
+  defaults,
+  project,
+  package: packageName,
+  packageRepository = packageName,
+}: Conflicting) {
+  const made = new Set(
+    [
+      ...reserved,
+      ...functions.map((entry) => (typeof entry === "string" ? entry : entry?.serviceAccount ? "" : entry?.name)),
+    ]
+      .filter((id) => typeof id === "string" && id !== "")
+      .map((id) => accountEmail(id, project)),
+  );
   const found: { path: PropertyKey[]; message: string; params?: { contradicting: unknown } }[] = [];
   const first = { name: new Map<string, number>(), repository: new Map<string, number>() };
   functions.forEach((entry, index) => {
-    const each = typeof entry === "string" ? { name: entry } : entry;
+    const each: Partial<z.input<typeof functionObject>> = typeof entry === "string" ? { name: entry } : entry;
     const problem = (key: string, message: string) =>
       found.push({ path: typeof entry === "string" ? [index] : [index, key], message });
     const take = (key: "name" | "repository", value: unknown) => {
@@ -162,7 +176,7 @@ function conflicts({ functions, defaults, package: packageName, packageRepositor
       else problem(key, `a ${key} of its own: functions[${taken}] has "${value}" already`);
     };
     take("name", each?.name);
-    if (reserved.includes(each?.name))
+    if (each?.name && reserved.includes(each.name))
       problem("name", `a name that the program does not use itself: ${reserved.join(", ")}`);
     if (each && (each.repository ?? each.name) === packageRepository) {
       problem(each.repository ? "repository" : "name", "a repository other than the package's own");
@@ -171,8 +185,13 @@ function conflicts({ functions, defaults, package: packageName, packageRepositor
     if (each?.repository !== undefined || first.name.get(each?.name?.toLowerCase?.() ?? "") === index) {
       take("repository", each?.repository ?? each?.name);
     }
+    if (each?.serviceAccount && made.has(each.serviceAccount)) {
+      problem("serviceAccount", "an account that this stack does not make itself");
+    }
     const merged = z.object(settings).safeParse({ ...(defaults as object), ...each });
-    for (const { key, value, message } of merged.success ? contradictions(asArgs(merged.data)) : []) {
+    if (!merged.success) return;
+    const { secrets, roles: _, ...rest } = merged.data;
+    for (const { key, value, message } of contradictions({ ...rest, secrets: secretSources(secrets) })) {
       found.push({ path: [index, ...key.split(".")], message, params: { contradicting: value } });
     }
   });

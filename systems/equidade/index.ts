@@ -10,10 +10,10 @@ import { ownerIdOf, type RepositoryOwner } from "../../components/github/owner.t
 import { RepositoryDelivery, type RulesetArgs } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
 import { actionsOf, renderWorkflow, type Workflow } from "../../components/github/workflow.ts";
-import { accountNamed } from "../../components/google/account.ts";
-import { type GrantTarget, giveRights } from "../../components/google/grant.ts";
+import type { GrantTarget } from "../../components/google/grant.ts";
+import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
-import type { EquidadeConfig, FunctionConfig } from "./config.ts";
+import { type EquidadeConfig, type FunctionConfig, secretSources } from "./config.ts";
 import { deploy } from "./function-repository/deploy.ts";
 import { keySecret, workflowPath } from "./names.ts";
 import { triggerDeploys } from "./package-repository/trigger-deploys.ts";
@@ -68,20 +68,20 @@ export class Equidade extends ComponentResource {
       },
       { parent: this, dependsOn: [apis] },
     );
-    const adopted = this.adoptedAccounts(name, config);
-    const functions = config.functions.map((fn) => ({
-      fn,
-      resource: new CloudFunction(
-        `${name}-${fn.name}`,
-        {
-          ...functionArgs(fn, config),
-          source: build.source,
-          buildServiceAccount: build.account.name,
-          grants: fn.serviceAccount ? "elsewhere" : "here",
-        },
-        { parent: this, dependsOn: [apis, build, ...(adopted.get(fn.serviceAccount) ?? [])] },
-      ),
-    }));
+    const adopted = this.adoptedAccounts(name, config, apis);
+    const functions = config.functions.map((fn) => {
+      const account = fn.serviceAccount === undefined ? undefined : adopted.get(fn.serviceAccount);
+      const args = {
+        ...functionArgs(fn, config),
+        ...(account && { account, roles: undefined }),
+        source: build.source,
+        buildServiceAccount: build.account.fullName,
+      };
+      return {
+        fn,
+        resource: new CloudFunction(`${name}-${fn.name}`, args, { parent: this, dependsOn: [apis, build] }),
+      };
+    });
 
     const workflow = workflowPath("deploy", config);
     const repositories = config.functions.map((fn) => fn.repository);
@@ -116,7 +116,7 @@ export class Equidade extends ComponentResource {
     const functionFiles = functions.map(({ fn, resource }) => {
       const target = {
         deployer: deployer.account.email,
-        builder: build.account.name,
+        builder: build.account.fullName,
         workloadIdentityProvider: deployer.workloadIdentityProvider,
         url: resource.url,
       };
@@ -149,7 +149,7 @@ export class Equidade extends ComponentResource {
         ...functions.map(({ fn, resource }) => ({
           email: resource.account.email,
           purpose: `runs ${fn.name}`,
-          roles: [...resource.roles],
+          roles: [...resource.account.roles],
         })),
       ],
       federation: deployer.workloadIdentityProvider
@@ -188,18 +188,21 @@ export class Equidade extends ComponentResource {
     this.registerOutputs();
   }
 
-  /** The rights of accounts that exist already: given once an account, because several functions may run as it. */
-  private adoptedAccounts(name: string, config: EquidadeConfig): Map<string | undefined, Resource[]> {
-    const functions = config.functions.filter((fn) => fn.serviceAccount !== undefined);
+  /** Accounts that exist already, each once: several functions may run as one. */
+  private adoptedAccounts(name: string, config: EquidadeConfig, apis: Resource): Map<string, RuntimeAccount> {
+    const adopting = config.functions.filter((fn) => fn.serviceAccount !== undefined);
     return new Map(
-      [...Map.groupBy(functions, (fn) => fn.serviceAccount!)].map(([email, sharing]) => {
+      [...Map.groupBy(adopting, (fn) => fn.serviceAccount!)].map(([email, sharing]) => {
         const settings = sharing.map((fn) => functionArgs(fn, config));
         const rights = {
-          project: config.project,
           roles: settings.flatMap(({ roles }) => roles),
           secrets: settings.flatMap(({ secrets }) => Object.values(secrets).map(({ secret }) => secret)),
         };
-        return [email, giveRights(`${name}-${email.split("@")[0]}`, accountNamed(email), rights, { parent: this })];
+        const { project } = config;
+        return [
+          email,
+          new RuntimeAccount(`${name}-${email}`, { email, project, ...rights }, { parent: this, dependsOn: [apis] }),
+        ];
       }),
     );
   }
@@ -273,13 +276,13 @@ const rulesets = (config: EquidadeConfig): Record<string, RulesetArgs> =>
     : {};
 
 function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
-  const { name: functionName, repository: _, secrets = {}, roles = [], ...settings } = fn;
+  const { name: functionName, repository: _, serviceAccount: __, secrets, roles = [], ...settings } = fn;
   return {
     ...settings,
     functionName,
     project: config.project,
     region: config.region,
-    secrets: Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, { secret }])),
+    secrets: secretSources(secrets),
     roles: roles.map(({ role, ...on }) => ({ role, on: target(on, config.project) })),
   };
 }

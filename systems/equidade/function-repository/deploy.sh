@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Deploys the checked-out source to an existing Cloud Function (2nd gen) and waits until it serves.
 # Reads FUNCTION_NAME, GCP_PROJECT, REGION, RUNTIME, ENTRY_POINT, BUILD_ACCOUNT (its full name), PACKAGE, VERSION and LABEL (both may be empty: no exact version is
-# pinned), SHA, LOGIN (how this logs in to Google, for messages), GITHUB_STEP_SUMMARY and, if given, VERIFY_ATTEMPTS (30), VERIFY_SECONDS (10).
+# pinned), SHA, ACCESS (how this logs in to Google, for messages), GITHUB_STEP_SUMMARY and, if given, VERIFY_ATTEMPTS (30), VERIFY_SECONDS (10).
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -29,7 +29,7 @@ describe() { gcloud functions describe "$FUNCTION_NAME" "${where[@]}" --format=j
 explain() { # title, what of gcloud's words is shown: says what is to be mended
   case $2 in
     *'[403]'* | *PERMISSION_DENIED* | *actAs* | *[Pp]'ermission'*' denied'*)
-      fail "$1" "The account of $LOGIN lacks permissions in $GCP_PROJECT. Give it the roles Cloud Functions Developer and Service Account User in IAM. $2" ;;
+      fail "$1" "The account of $ACCESS lacks permissions in $GCP_PROJECT. Give it the roles Cloud Functions Developer and Service Account User in IAM. $2" ;;
     *) fail "$1" "gcloud said: $2" ;;
   esac
 }
@@ -41,7 +41,7 @@ if ! describe; then
     *'[404]'* | *NOT_FOUND* | *'was not found'*)
       fail 'Not deployed' "The function $FUNCTION_NAME does not exist in $GCP_PROJECT, $REGION. Check FUNCTION_NAME, which comes from the infrastructure's stack file; its program creates the function. $said" ;;
     *'active account'* | *'[401]'* | *UNAUTHENTICATED* | *invalid_grant* | *redential*)
-      fail 'Not deployed' "Google does not accept the credentials of $LOGIN: not configured, or revoked. $said" ;;
+      fail 'Not deployed' "Google does not accept the credentials of $ACCESS: not configured, or revoked. $said" ;;
     *) explain 'Not deployed' "$said" ;;
   esac
 fi

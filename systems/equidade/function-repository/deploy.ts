@@ -68,7 +68,7 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
             uses: checkout.uses,
             // The branch's tip, not the commit of the event: a run that waited must not deploy what is old by now.
             with: {
-              ...(config.release === "by-hand" ? {} : { ref: config.branch }),
+              ...(commits || config.release !== "by-hand" ? { ref: config.branch } : {}),
               path: source,
               "persist-credentials": false,
             },
@@ -102,7 +102,7 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
             name: "Deploy and verify",
             "working-directory": source,
             env: {
-              LOGIN: target.workloadIdentityProvider
+              ACCESS: target.workloadIdentityProvider
                 ? `Workload Identity Federation as ${target.deployer}`
                 : `the secret ${keySecret(config)} (Settings → Secrets and variables → Actions)`,
               VERSION: "${{ steps.pin.outputs.version }}",

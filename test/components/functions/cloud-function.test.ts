@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { CloudFunction, type CloudFunctionArgs } from "../../../components/functions/cloud-function.ts";
-import { declared } from "../../declared.ts";
+import { RuntimeAccount } from "../../../components/google/runtime-account.ts";
+import { declared, optionsOf } from "../../declared.ts";
 
 const args: CloudFunctionArgs = {
   project: "my-project",
@@ -8,6 +9,29 @@ const args: CloudFunctionArgs = {
   functionName: "orders",
   runtime: "python313",
   source: { bucket: "sources", object: "first.zip" },
+};
+
+const functionInputs = {
+  name: "orders",
+  project: "my-project",
+  location: "us-east1",
+  buildConfig: {
+    runtime: "python313",
+    entryPoint: "main",
+    source: { storageSource: { bucket: "sources", object: "first.zip" } },
+  },
+  serviceConfig: {
+    serviceAccountEmail: "orders@my-project.iam.gserviceaccount.com",
+    availableMemory: "256Mi",
+    timeoutSeconds: 60,
+    maxInstanceRequestConcurrency: 1,
+    minInstanceCount: 0,
+    maxInstanceCount: 100,
+    ingressSettings: "ALLOW_ALL",
+    allTrafficOnLatestRevision: true,
+    secretEnvironmentVariables: [],
+  },
+  deletionPolicy: "DELETE",
 };
 
 describe("CloudFunction", () => {
@@ -19,88 +43,70 @@ describe("CloudFunction", () => {
     assert.equal(url, "https://us-east1-my-project.cloudfunctions.net/orders");
     assert.deepEqual(resources, {
       "CloudFunction api": {},
-      "Account api-account": { accountId: "orders", project: "my-project", displayName: "orders (runtime)" },
-      "Function api-function": {
-        name: "orders",
-        project: "my-project",
-        location: "us-east1",
-        buildConfig: {
-          runtime: "python313",
-          entryPoint: "main",
-          source: { storageSource: { bucket: "sources", object: "first.zip" } },
-        },
-        serviceConfig: {
-          serviceAccountEmail: "orders@my-project.iam.gserviceaccount.com",
-          availableMemory: "256Mi",
-          timeoutSeconds: 60,
-          maxInstanceRequestConcurrency: 1,
-          minInstanceCount: 0,
-          maxInstanceCount: 100,
-          ingressSettings: "ALLOW_ALL",
-          allTrafficOnLatestRevision: true,
-          secretEnvironmentVariables: [],
-        },
-        deletionPolicy: "DELETE",
-      },
+      "RuntimeAccount api-runtime": {},
+      "Account api-runtime-account": { accountId: "orders", project: "my-project", displayName: "orders (runtime)" },
+      "Function api-function": functionInputs,
     });
   });
 
-  it("adopts an account, gives each role and secret on its own resource, and lets in whom it is told", async () => {
+  it("sets what it is told, gives its account its rights, and lets in whom it is told", async () => {
     const resources = await declared(
       () =>
         new CloudFunction("api", {
           ...args,
-          serviceAccount: "runner@elsewhere.iam.gserviceaccount.com",
           buildServiceAccount: "projects/my-project/serviceAccounts/build@my-project.iam.gserviceaccount.com",
-          roles: [
-            { role: "roles/bigquery.dataViewer", on: { dataset: "sales", project: "my-project" } },
-            { role: "roles/storage.objectViewer", on: { bucket: "files" } },
-            { role: "roles/pubsub.publisher", on: { topic: "events", project: "my-project" } },
-            { role: "roles/bigquery.jobUser", on: { project: "my-project" } },
-          ],
-          // One grant, whatever the number of variables that show the secret.
-          secrets: {
-            DB_PASSWORD: { secret: "db-password", version: "3" },
-            DB_PASSWORD_AGAIN: { secret: "db-password" },
-          },
+          roles: [{ role: "roles/storage.objectViewer", on: { bucket: "files" } }],
+          secrets: { DB_PASSWORD: { secret: "db-password" } },
           environment: { MODE: "prod" },
           invokers: ["allUsers"],
+          memory: "1Gi",
+          timeout: 120,
           concurrency: 80,
+          minInstances: 1,
+          maxInstances: 3,
           ingress: "internal-and-gclb",
           deletionPolicy: "PREVENT",
+          labels: { team: "data" },
         }),
     );
-    const member = "serviceAccount:runner@elsewhere.iam.gserviceaccount.com";
-    const { "Function api-function": fn, ...rest } = resources;
-    assert.deepEqual(rest, {
+    const member = "serviceAccount:orders@my-project.iam.gserviceaccount.com";
+    assert.deepEqual(resources, {
       "CloudFunction api": {},
-      "SecretIamMember api-secretmanager.secretAccessor-secret-db-password": {
+      "RuntimeAccount api-runtime": {},
+      "Account api-runtime-account": { accountId: "orders", project: "my-project", displayName: "orders (runtime)" },
+      "BucketIAMMember api-runtime-storage.objectViewer-bucket-files": {
+        bucket: "files",
+        role: "roles/storage.objectViewer",
+        member,
+      },
+      "SecretIamMember api-runtime-secretmanager.secretAccessor-secret-db-password": {
         secretId: "db-password",
         project: "my-project",
         role: "roles/secretmanager.secretAccessor",
         member,
       },
-      "DatasetIamMember api-bigquery.dataViewer-dataset-sales": {
-        datasetId: "sales",
-        project: "my-project",
-        role: "roles/bigquery.dataViewer",
-        member,
-      },
-      "BucketIAMMember api-storage.objectViewer-bucket-files": {
-        bucket: "files",
-        role: "roles/storage.objectViewer",
-        member,
-      },
-      "TopicIAMMember api-pubsub.publisher-topic-events": {
-        topic: "events",
-        project: "my-project",
-        role: "roles/pubsub.publisher",
-        member,
-      },
-      "IAMMember api-bigquery.jobUser-project-my-project": {
-        project: "my-project",
-        role: "roles/bigquery.jobUser",
-        member,
+      "Function api-function": {
+        ...functionInputs,
+        buildConfig: {
+          ...functionInputs.buildConfig,
+          serviceAccount: "projects/my-project/serviceAccounts/build@my-project.iam.gserviceaccount.com",
+        },
+        serviceConfig: {
+          ...functionInputs.serviceConfig,
+          availableMemory: "1Gi",
+          availableCpu: "1",
+          timeoutSeconds: 120,
+          maxInstanceRequestConcurrency: 80,
+          minInstanceCount: 1,
+          maxInstanceCount: 3,
+          ingressSettings: "ALLOW_INTERNAL_AND_GCLB",
+          environmentVariables: { MODE: "prod" },
+          secretEnvironmentVariables: [
+            { key: "DB_PASSWORD", secret: "db-password", projectId: "my-project", version: "latest" },
+          ],
+        },
+        labels: { team: "data" },
+        deletionPolicy: "PREVENT",
       },
       "ServiceIamMember api-invoker-allUsers": {
         project: "my-project",
@@ -110,39 +116,38 @@ describe("CloudFunction", () => {
         member: "allUsers",
       },
     });
-    const { buildConfig, serviceConfig, deletionPolicy } = fn as Record<string, Record<string, unknown>>;
-    assert.equal(deletionPolicy, "PREVENT");
-    assert.equal(
-      buildConfig!["serviceAccount"],
-      "projects/my-project/serviceAccounts/build@my-project.iam.gserviceaccount.com",
-    );
-    assert.deepEqual(serviceConfig, {
-      serviceAccountEmail: "runner@elsewhere.iam.gserviceaccount.com",
-      availableMemory: "256Mi",
-      availableCpu: "1",
-      timeoutSeconds: 60,
-      maxInstanceRequestConcurrency: 80,
-      minInstanceCount: 0,
-      maxInstanceCount: 100,
-      ingressSettings: "ALLOW_INTERNAL_AND_GCLB",
-      allTrafficOnLatestRevision: true,
-      environmentVariables: { MODE: "prod" },
-      secretEnvironmentVariables: [
-        { key: "DB_PASSWORD", secret: "db-password", projectId: "my-project", version: "3" },
-        { key: "DB_PASSWORD_AGAIN", secret: "db-password", projectId: "my-project", version: "latest" },
-      ],
-    });
   });
 
-  it("gives no rights where they are given elsewhere, and tells the audit of them all the same", async () => {
-    const roles = [{ role: "roles/storage.objectViewer", on: { bucket: "files" } }];
-    let told: unknown;
+  it("runs as an account that others run as too", async () => {
     const resources = await declared(() => {
-      const serviceAccount = "shared@my-project.iam.gserviceaccount.com";
-      told = new CloudFunction("api", { ...args, serviceAccount, roles, grants: "elsewhere" }).roles;
+      const account = new RuntimeAccount("shared", {
+        email: "shared@my-project.iam.gserviceaccount.com",
+        project: "my-project",
+      });
+      new CloudFunction("api", { ...args, account });
     });
-    assert.deepEqual(Object.keys(resources).sort(), ["CloudFunction api", "Function api-function"]);
-    assert.deepEqual(told, [{ role: "roles/storage.objectViewer", on: "bucket files" }]);
+    assert.deepEqual(Object.keys(resources).sort(), [
+      "CloudFunction api",
+      "Function api-function",
+      "RuntimeAccount shared",
+    ]);
+    const { serviceConfig } = resources["Function api-function"] as { serviceConfig: Record<string, unknown> };
+    assert.equal(serviceConfig["serviceAccountEmail"], "shared@my-project.iam.gserviceaccount.com");
+  });
+
+  it("leaves the build to the deploys, waits for its account's rights, and protects what must stay", async () => {
+    const options = (changes: Partial<CloudFunctionArgs>) =>
+      optionsOf(() => new CloudFunction("api", { ...args, ...changes }));
+    const roles = [{ role: "roles/bigquery.jobUser", on: { project: "my-project" } }];
+    assert.deepEqual((await options({ roles, deletionPolicy: "PREVENT" }))["api-function"], {
+      ignoreChanges: ["buildConfig"],
+      protect: true,
+      dependsOn: ["api-runtime-account", "api-runtime-bigquery.jobUser-project-my-project"],
+    });
+    assert.deepEqual((await options({}))["api-function"], {
+      ignoreChanges: ["buildConfig"],
+      dependsOn: ["api-runtime-account"],
+    });
   });
 
   const contradictions: Record<string, [Partial<CloudFunctionArgs>, RegExp]> = {
@@ -164,4 +169,17 @@ describe("CloudFunction", () => {
         { message },
       ));
   }
+
+  it("refuses a contradiction of roles and account, naming both", () =>
+    assert.rejects(
+      declared(() => {
+        const account = new RuntimeAccount("shared", {
+          email: "shared@my-project.iam.gserviceaccount.com",
+          project: "my-project",
+        });
+        const roles = [{ role: "roles/bigquery.jobUser", on: { project: "my-project" } }];
+        new CloudFunction("api", { ...args, account, roles });
+      }),
+      { message: /^CloudFunction api: roles .* contradicts account shared@my-project/ },
+    ));
 });

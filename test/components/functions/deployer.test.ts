@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Deployer, type DeployerAuth } from "../../../components/functions/deployer.ts";
-import { accountNamed } from "../../../components/google/account.ts";
-import { declared } from "../../declared.ts";
+import { accountNamed, createAccount } from "../../../components/google/account.ts";
+import { declared, optionsOf } from "../../declared.ts";
 
 const runtime = accountNamed("orders@my-project.iam.gserviceaccount.com");
 const email = "ci-deployer@my-project.iam.gserviceaccount.com";
@@ -27,7 +27,7 @@ const common = {
     displayName: "ci-deployer (deploys from GitHub)",
   },
   "IAMMember ci-deployer-developer": { project: "my-project", role: "roles/cloudfunctions.developer", member },
-  "IAMMember ci-deployer-act-as-orders": {
+  "IAMMember ci-deployer-act-as-orders@my-project.iam.gserviceaccount.com": {
     serviceAccountId: "projects/my-project/serviceAccounts/orders@my-project.iam.gserviceaccount.com",
     role: "roles/iam.serviceAccountUser",
     member,
@@ -109,5 +109,27 @@ describe("Deployer", () => {
       { role: "roles/cloudfunctions.developer", on: "project my-project" },
       { role: "roles/iam.serviceAccountUser", on: "service account orders@my-project.iam.gserviceaccount.com" },
     ]);
+  });
+
+  it("acts as an account, and lets workflows in, only once these exist", async () => {
+    let ready: string[] = [];
+    const options = await optionsOf(() => {
+      const account = createAccount("made", { id: "orders", project: "my-project", displayName: "Orders" });
+      const auth = {
+        kind: "keyless",
+        projectNumber: "1",
+        owner: "acme",
+        ownerId: "2",
+        repositories: ["a"],
+        workflow: "w.yml",
+      } as const;
+      const deployer = new Deployer("ci-deployer", { project: "my-project", actAs: [account], auth });
+      ready = deployer.readyFor(account).map((each) => (each as unknown as { __name: string }).__name);
+    });
+    const actAs = "ci-deployer-act-as-orders@my-project.iam.gserviceaccount.com";
+    assert.deepEqual(options[actAs], { dependsOn: ["ci-deployer-account", "made"] });
+    assert.deepEqual(options["ci-deployer-federated"], { dependsOn: ["ci-deployer-account", "ci-deployer-provider"] });
+    assert.deepEqual(options["ci-deployer-developer"], { dependsOn: ["ci-deployer-account"] });
+    assert.deepEqual(ready, ["ci-deployer-federated", actAs]);
   });
 });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { observe } from "../../../cli/render/program.ts";
 import { RepositoryDelivery, type RepositoryDeliveryArgs } from "../../../components/github/repository-delivery.ts";
-import { declared } from "../../declared.ts";
+import { declared, optionsOf } from "../../declared.ts";
 
 const declare = (args: Omit<RepositoryDeliveryArgs, "repository">) =>
   declared(() => new RepositoryDelivery("api", { repository: "api-repo", ...args }));
@@ -103,22 +102,34 @@ describe("RepositoryDelivery", () => {
   });
 
   it("lets files follow one another, after all that their workflows need", async () => {
-    const { resources } = await observe(async () => {
-      new RepositoryDelivery("api", {
-        repository: "api-repo",
-        environments: { prod: { secrets: { KEY: "k" } } },
-        files: { a: "a", b: "b", c: "c" },
-      });
-      return {};
-    }, "test");
-    const dependencies = (name: string) =>
-      resources
-        .find((each) => each.name === name)!
-        .dependencies.map((urn) => urn.split("::").at(-1))
-        .sort();
-    assert.deepEqual(dependencies("api-a"), ["api-prod", "api-prod-KEY"]);
-    assert.deepEqual(dependencies("api-b"), ["api-a"]);
-    assert.deepEqual(dependencies("api-c"), ["api-b"]);
+    const options = await optionsOf(
+      () =>
+        new RepositoryDelivery("api", {
+          repository: "api-repo",
+          environments: { prod: { secrets: { KEY: "k" } } },
+          files: { a: "a", b: "b", c: "c" },
+        }),
+    );
+    assert.deepEqual(options["api-prod-KEY"], { dependsOn: ["api-prod"] });
+    assert.deepEqual(options["api-a"], { dependsOn: ["api-prod", "api-prod-KEY"] });
+    assert.deepEqual(options["api-b"], { dependsOn: ["api-a"] });
+    assert.deepEqual(options["api-c"], { dependsOn: ["api-b"] });
+  });
+
+  it("opens a pull request once its branch has every file; an old branch goes with its files", async () => {
+    const options = await optionsOf(
+      () =>
+        new RepositoryDelivery("api", {
+          repository: "api-repo",
+          secrets: { KEY: "k" },
+          files: { a: "a", b: "b" },
+          via: "pull-request",
+        }),
+    );
+    assert.deepEqual(options["api-branch"], { dependsOn: ["api-KEY"] });
+    assert.deepEqual(options["api-a"], { retainOnDelete: true, dependsOn: ["api-branch"] });
+    assert.deepEqual(options["api-b"], { retainOnDelete: true, dependsOn: ["api-a", "api-branch"] });
+    assert.deepEqual(options["api-pull-request"], { dependsOn: ["api-b"] });
   });
 
   const contradictions: Record<string, [Partial<RepositoryDeliveryArgs>, RegExp]> = {

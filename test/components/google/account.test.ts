@@ -23,14 +23,14 @@ describe("accountNamed", () => {
   it("finds the project in the address", () => {
     assert.deepEqual(accountNamed("runner@my-project.iam.gserviceaccount.com"), {
       email: "runner@my-project.iam.gserviceaccount.com",
-      name: "projects/my-project/serviceAccounts/runner@my-project.iam.gserviceaccount.com",
+      fullName: "projects/my-project/serviceAccounts/runner@my-project.iam.gserviceaccount.com",
       member: "serviceAccount:runner@my-project.iam.gserviceaccount.com",
     });
   });
 
   it("leaves the project to Google where the address does not tell it", () => {
     assert.equal(
-      accountNamed("123-compute@developer.gserviceaccount.com").name,
+      accountNamed("123-compute@developer.gserviceaccount.com").fullName,
       "projects/-/serviceAccounts/123-compute@developer.gserviceaccount.com",
     );
   });

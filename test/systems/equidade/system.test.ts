@@ -3,7 +3,7 @@ import { systemFacts } from "../../../audit/schema.ts";
 import { type Declaration, type DeclaredResource, observe } from "../../../cli/render/program.ts";
 import { parseConfig } from "../../../config.ts";
 import { Equidade } from "../../../systems/equidade/index.ts";
-import { typeName } from "../../declared.ts";
+import { typeName, withNames } from "../../declared.ts";
 
 const base = {
   project: "equidade-prod",
@@ -13,11 +13,16 @@ const base = {
 };
 
 /** What a stack declares with equidade changed. */
-async function declare(changes: object = {}, stack = "prod", ownerType = "organization"): Promise<Declaration> {
+async function declare(
+  changes: object = {},
+  stack = "prod",
+  ownerType = "organization",
+  ownerId: string | undefined = "4242",
+): Promise<Declaration> {
   const raw = {
     "github:owner": "sua-org",
     "esteira:ownerType": ownerType,
-    "esteira:ownerId": "4242",
+    ...(ownerId && { "esteira:ownerId": ownerId }),
     "esteira:equidade": JSON.stringify({ ...base, ...changes }),
     "esteira:secrets": "{}",
   };
@@ -65,6 +70,7 @@ describe("equidade", () => {
       BucketObject: 1,
       CloudFunction: 3,
       Function: 3,
+      RuntimeAccount: 3,
       Account: 5, // one a function, the builder's, the deployer's
       Deployer: 1,
       WorkloadIdentityPool: 1,
@@ -135,6 +141,44 @@ describe("equidade", () => {
     }
   });
 
+  it("lets one function go that the others may not", async () => {
+    const { resources } = await declare({ functions: ["a", { name: "b", deletionPolicy: "DELETE" }] });
+    const of = (name: string) => resources.find((each) => each.name === `equidade-${name}-function`)!;
+    assert.deepEqual([of("a").inputs["deletionPolicy"], of("a").options.protect], ["PREVENT", true]);
+    assert.deepEqual([of("b").inputs["deletionPolicy"], of("b").options.protect], ["DELETE", undefined]);
+  });
+
+  it("looks the owner's id up where the file does not say it: an organisation's, or a user's", async () => {
+    for (const [ownerType, token] of [
+      ["organization", "github:index/getOrganization:getOrganization"],
+      ["user", "github:index/getUser:getUser"],
+    ] as const) {
+      const { resources, lookedUp } = await declare({}, "prod", ownerType, "");
+      const provider = resources.find((each) => typeName(each) === "WorkloadIdentityPoolProvider")!;
+      assert.equal(provider.inputs["attributeCondition"], "[computed]");
+      assert.deepEqual(lookedUp, [token]);
+    }
+  });
+
+  it("creates functions once the APIs are on and builds can run, and delivers workflows once both ends stand", async () => {
+    const { resources } = await declare({ functions: ["a"] });
+    const waits = (type: string, name: string) =>
+      withNames(resources.find((each) => typeName(each) === type && each.name === name)!.options).dependsOn ?? [];
+    const component = waits("CloudFunction", "equidade-a");
+    for (const name of ["equidade-apis-run", "equidade-build-object", "equidade-build-storage.objectViewer"]) {
+      assert.ok(component.includes(name), name);
+    }
+    const delivery = waits("RepositoryDelivery", "equidade-a");
+    for (const name of ["equidade-a-function", "equidade-deployer-federated"]) assert.ok(delivery.includes(name), name);
+    assert.ok(delivery.some((name) => name.startsWith("equidade-deployer-act-as-")));
+  });
+
+  it("names the key's secret by environment", async () => {
+    const { resources } = await declare({ auth: "key", projectNumber: undefined }, "pre-prod");
+    const secret = resources.find((each) => typeName(each) === "ActionsOrganizationSecret")!;
+    assert.equal(secret.inputs["secretName"], "GCP_SA_KEY_PRE_PROD");
+  });
+
   it("lets workflows of main deploy in prod and staging, of any branch in dev", async () => {
     const condition = async (stack: string) =>
       (await declare({}, stack)).resources.find((each) => typeName(each) === "WorkloadIdentityPoolProvider")!.inputs[
@@ -190,9 +234,9 @@ describe("equidade", () => {
         await declare({ functions: [shared("b")] }),
       ];
       const rights = [
-        "equidade-deployer-act-as-shared",
-        "equidade-shared-bigquery.dataViewer-dataset-d",
-        "equidade-shared-secretmanager.secretAccessor-secret-token",
+        "equidade-deployer-act-as-shared@equidade-prod.iam.gserviceaccount.com",
+        "equidade-shared@equidade-prod.iam.gserviceaccount.com-bigquery.dataViewer-dataset-d",
+        "equidade-shared@equidade-prod.iam.gserviceaccount.com-secretmanager.secretAccessor-secret-token",
       ];
       assert.deepEqual(
         grants(both)
