@@ -1,5 +1,6 @@
 # Thin: every target installs what it needs and calls the program, which can be called without make too.
 STACK ?= dev
+SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ PYTHON_TOOLS := .tools/python.stamp
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
 WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
 # The machine's own Pulumi, else the pinned package's, which downloads one on first use.
-PULUMI := $(or $(shell command -v pulumi),node_modules/.bin/pulumi)
+PULUMI := $(firstword $(filter-out $(CURDIR)/%,$(shell type -ap pulumi)) node_modules/.bin/pulumi)
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -37,7 +37,8 @@ export interface RepositoryDeliveryArgs {
   branch?: string;
   /**
    * How files arrive: `push` commits each straight to the branch; `pull-request` commits them to a branch of
-   * their own and opens a pull request, for a branch that is protected. @default "push"
+   * their own and opens a pull request, for a branch that is protected. A change of this deletes what the
+   * other way delivered, unless it is taken out of the state before. @default "push"
    */
   via?: "push" | "pull-request";
   /** Name of the branch that a pull request comes from, before the content's digest. @default "esteira/" and the component's name */

@@ -12,7 +12,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
@@ -26,11 +26,6 @@ const ACT = join(ROOT, ".tools/bin/act");
 /** Fails, and says how to get it, where act is not built. */
 export function requireAct(): void {
   assert.ok(existsSync(ACT), "act is not built: run `make test`, which builds it before the tests");
-}
-
-/** A workflow file as it is delivered: delivered("prod", "cloud-function-1", "deploy.yml"). */
-export function delivered(stack: string, repository: string, file: string): string {
-  return readFileSync(join(ROOT, "rendered", stack, "github/sua-org", repository, ".github/workflows", file), "utf8");
 }
 
 /** An event as its webhook tells it. A repository_dispatch has its type as `action`. */

@@ -1,44 +1,8 @@
 import assert from "node:assert/strict";
 import { systemFacts } from "../../../audit/schema.ts";
-import { type Declaration, type DeclaredResource, observe } from "../../../cli/render/program.ts";
-import { parseConfig } from "../../../config.ts";
-import { Equidade } from "../../../systems/equidade/index.ts";
+import type { Declaration, DeclaredResource } from "../../../cli/render/program.ts";
 import { typeName, withNames } from "../../declared.ts";
-
-const base = {
-  project: "equidade-prod",
-  projectNumber: 123456789012,
-  region: "southamerica-east1",
-  functions: ["cloud-function-1", "cloud-function-2", "cloud-function-3"] as unknown[],
-};
-
-/** What a stack declares with equidade changed. */
-async function declare(
-  changes: object = {},
-  stack = "prod",
-  ownerType = "organization",
-  ownerId: string | undefined = "4242",
-): Promise<Declaration> {
-  const raw = {
-    "github:owner": "sua-org",
-    "esteira:ownerType": ownerType,
-    ...(ownerId && { "esteira:ownerId": ownerId }),
-    "esteira:equidade": JSON.stringify({ ...base, ...changes }),
-    "esteira:secrets": "{}",
-  };
-  const { config, problems } = parseConfig(raw, stack);
-  assert.deepEqual(problems, []);
-  return observe(
-    async () => ({
-      facts: new Equidade("equidade", {
-        ...config!.equidade!,
-        secrets: { DEPLOY_TRIGGER_TOKEN: "t" as never },
-        github: config!.github,
-      }).facts,
-    }),
-    stack,
-  );
-}
+import { base, declare } from "./fixture.ts";
 
 const countByType = (resources: readonly DeclaredResource[]) => {
   const counts: Record<string, number> = {};

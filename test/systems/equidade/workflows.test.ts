@@ -5,9 +5,10 @@ import { parse } from "yaml";
 import { renderWorkflow, type Workflow } from "../../../components/github/workflow.ts";
 import { type EquidadeConfig, resolve, schema } from "../../../systems/equidade/config.ts";
 import { triggerDeploys } from "../../../systems/equidade/package-repository/trigger-deploys.ts";
-import { Act, delivered, GitServer, requireAct, starts, type WorkflowEvent } from "../../support/act.ts";
+import { Act, GitServer, requireAct, starts, type WorkflowEvent } from "../../support/act.ts";
 import { real, Sandbox } from "../../support/sandbox.ts";
 import { StubServer } from "../../support/stub-server.ts";
+import { deliveredWorkflows } from "./fixture.ts";
 
 const PACKAGE = "sua-org/equidade-data-package";
 const FUNCTIONS = ["cloud-function-1", "cloud-function-2", "cloud-function-3"];
@@ -53,8 +54,12 @@ const permissions = (workflow: string) => {
 
 describe("equidade's workflows under a runner", () => {
   let sandbox: Sandbox;
+  let delivered: Awaited<ReturnType<typeof deliveredWorkflows>>;
 
-  before(requireAct);
+  before(async () => {
+    requireAct();
+    delivered = await deliveredWorkflows();
+  });
   beforeEach(() => {
     sandbox = new Sandbox();
     sandbox.usePython();
