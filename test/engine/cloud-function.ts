@@ -82,8 +82,10 @@ describe("A function that its repository has deployed", function () {
     writeFileSync(
       join(folder, "index.ts"),
       `import { CloudFunction } from "${root}/components/functions/cloud-function.ts";
+import { RuntimeAccount } from "${root}/components/google/runtime-account.ts";
+const account = new RuntimeAccount("runner", { email: "runner@my-project.iam.gserviceaccount.com", project: "my-project" });
 new CloudFunction("orders", {
-  project: "my-project", region: "us-east1", functionName: "orders", serviceAccount: "runner@my-project.iam.gserviceaccount.com",
+  project: "my-project", region: "us-east1", functionName: "orders", account, deletionPolicy: process.env.DELETION,
   source: { bucket: "first", object: process.env.OBJECT }, runtime: process.env.RUNTIME, memory: process.env.MEMORY,
 });
 `,
@@ -97,7 +99,12 @@ new CloudFunction("orders", {
 
   const up = async (OBJECT: string, RUNTIME: string, MEMORY: string, ...flags: string[]) => {
     api.writes.length = 0;
-    await engine(folder, ["up", "--yes", "--skip-preview", "--stack", "test", ...flags], { OBJECT, RUNTIME, MEMORY });
+    await engine(folder, ["up", "--yes", "--skip-preview", "--stack", "test", ...flags], {
+      OBJECT,
+      RUNTIME,
+      MEMORY,
+      DELETION: "PREVENT",
+    });
     return [...api.writes];
   };
 
@@ -119,5 +126,26 @@ new CloudFunction("orders", {
     const { source } = api.function!["buildConfig"] as { source: { storageSource: { bucket: string } } };
     assert.equal(source.storageSource.bucket, "gcf-v2-sources-1");
     assert.equal((api.function!["labels"] as Record<string, string>)["commit"], "abc");
+  });
+
+  it("is not deleted by a destroy, whose preview says so", async () => {
+    api.writes.length = 0;
+    const env = { OBJECT: "first-2.zip", RUNTIME: "python313", MEMORY: "512Mi", DELETION: "PREVENT" };
+    await assert.rejects(
+      engine(folder, ["destroy", "--yes", "--stack", "test"], env),
+      /orders-function.*protect|protect.*orders-function/s,
+    );
+    assert.deepEqual(api.writes, []);
+  });
+
+  it("goes once its deletion policy lets it", async () => {
+    api.writes.length = 0;
+    const env = { OBJECT: "first-2.zip", RUNTIME: "python313", MEMORY: "512Mi", DELETION: "DELETE" };
+    await engine(folder, ["up", "--yes", "--skip-preview", "--stack", "test"], env);
+    await engine(folder, ["destroy", "--yes", "--skip-preview", "--stack", "test"], env);
+    assert.deepEqual(
+      api.writes.map(({ method }) => method),
+      ["DELETE"],
+    );
   });
 });
