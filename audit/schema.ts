@@ -70,14 +70,15 @@ export const systemFacts = z.strictObject({
     .describe("Rule sets that the stack owns in repositories"),
 });
 
-/** What one system says of itself. */
+/** {@link systemFacts} as data. */
 export type SystemFacts = z.output<typeof systemFacts>;
 
+/** The whole output. */
 export const auditSchema = z.strictObject({
   version: z.literal(1),
   stack: z.string(),
   systems: z.record(z.string(), systemFacts).describe("The stack's systems by name"),
 });
 
-/** What a stack says of itself. */
+/** {@link auditSchema} as data. */
 export type Audit = z.output<typeof auditSchema>;

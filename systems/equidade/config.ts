@@ -1,6 +1,8 @@
+import type { Output } from "@pulumi/pulumi";
 import { z } from "zod";
 import { contradictions } from "../../components/functions/cloud-function.ts";
 import { branchName, repositoryName, reviewers } from "../../components/github/names.ts";
+import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { accountEmail } from "../../components/google/account.ts";
 import * as google from "../../components/google/names.ts";
 import { expected, oneOf, pattern, text, whole } from "../../components/schema.ts";
@@ -254,3 +256,12 @@ export const secretsOf = (config: EquidadeConfig): Record<string, string> =>
   config.triggerApp
     ? { DEPLOY_TRIGGER_APP_KEY: `private key of the GitHub App ${config.triggerApp}, in PEM` }
     : { DEPLOY_TRIGGER_TOKEN: "personal access token with scopes repo and workflow, which sends the events" };
+
+/** Arguments of equidade. */
+export interface EquidadeArgs {
+  config: EquidadeConfig;
+  /** The secrets that `secretsOf(config)` names. */
+  secrets: Readonly<Record<string, Output<string>>>;
+  /** Whose repositories they are. */
+  github: RepositoryOwner;
+}

@@ -1,22 +1,22 @@
 import { readFileSync } from "node:fs";
-import { ComponentResource, type ComponentResourceOptions, type Output, type Resource } from "@pulumi/pulumi";
-import { fileFact } from "../../audit/facts.ts";
+import { ComponentResource, type ComponentResourceOptions, type Resource } from "@pulumi/pulumi";
 import type { SystemFacts } from "../../audit/schema.ts";
 import { CloudFunction } from "../../components/functions/cloud-function.ts";
 import { Deployer } from "../../components/functions/deployer.ts";
 import { FunctionBuild } from "../../components/functions/function-build.ts";
-import type { Action } from "../../components/github/actions.ts";
-import { ownerIdOf, type RepositoryOwner } from "../../components/github/owner.ts";
-import { RepositoryDelivery, type RulesetArgs } from "../../components/github/repository-delivery.ts";
+import { ownerIdOf } from "../../components/github/owner.ts";
+import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
 import { actionsOf, renderWorkflow, type Workflow } from "../../components/github/workflow.ts";
 import type { GrantTarget } from "../../components/google/grant.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
-import { type EquidadeConfig, type FunctionConfig, secretSources } from "./config.ts";
+import { type EquidadeArgs, type EquidadeConfig, type FunctionConfig, secretSources } from "./config.ts";
+import { type DeliveredFile, factsOf, type GoogleSide } from "./facts.ts";
 import { deploy } from "./function-repository/deploy.ts";
 import { keySecret, workflowPath } from "./names.ts";
 import { triggerDeploys } from "./package-repository/trigger-deploys.ts";
+import { rulesets, trust } from "./rules.ts";
 
 /** The APIs that functions of the second generation and keyless deploys call. */
 const services = [
@@ -32,15 +32,6 @@ const services = [
   "sts",
 ];
 
-/** Arguments of {@link Equidade}. */
-export interface EquidadeArgs {
-  config: EquidadeConfig;
-  /** The secrets that `secretsOf(config)` names. */
-  secrets: Readonly<Record<string, Output<string>>>;
-  /** Whose repositories they are. */
-  github: RepositoryOwner;
-}
-
 /**
  * equidade: a release of one Python package fans out to many Cloud Functions.
  *
@@ -53,11 +44,16 @@ export class Equidade extends ComponentResource {
 
   constructor(name: string, args: EquidadeArgs, opts?: ComponentResourceOptions) {
     super("esteira:systems:Equidade", name, {}, opts);
-    const { config, github: hub } = args;
-    const { project, region } = config;
-    const parent = { parent: this };
+    const google = this.google(name, args);
+    const files = [...this.packageRepository(name, args), ...this.functionRepositories(name, args, google)];
+    this.facts = factsOf(args, google, files);
+    this.registerOutputs();
+  }
 
-    const apis = new ProjectServices(`${name}-apis`, { project, services }, parent);
+  /** The functions, what builds them, and the account that deploys them. */
+  private google(name: string, { config, github: hub }: EquidadeArgs): GoogleSide {
+    const { project, region } = config;
+    const apis = new ProjectServices(`${name}-apis`, { project, services }, { parent: this });
     const build = new FunctionBuild(
       `${name}-build`,
       {
@@ -77,15 +73,9 @@ export class Equidade extends ComponentResource {
         source: build.source,
         buildServiceAccount: build.account.fullName,
       };
-      return {
-        fn,
-        resource: new CloudFunction(`${name}-${fn.name}`, args, { parent: this, dependsOn: [apis, build] }),
-      };
+      const resource = new CloudFunction(`${name}-${fn.name}`, args, { parent: this, dependsOn: [apis, build] });
+      return { fn, resource };
     });
-
-    const workflow = workflowPath("deploy", config);
-    const repositories = config.functions.map((fn) => fn.repository);
-    const branch = config.release === "by-hand" ? undefined : config.branch;
     const deployer = new Deployer(
       `${name}-deployer`,
       {
@@ -96,96 +86,49 @@ export class Equidade extends ComponentResource {
             ? { kind: "key" }
             : {
                 kind: "keyless",
+                ...hub,
+                ...trust(config),
                 projectNumber: config.projectNumber,
-                owner: hub.owner,
                 ownerId: ownerIdOf(hub, this),
-                repositories,
-                workflow,
-                branch,
               },
       },
       { parent: this, dependsOn: [apis] },
     );
+    return { build, functions, deployer };
+  }
+
+  private functionRepositories(
+    name: string,
+    { config, github: hub }: EquidadeArgs,
+    { build, functions, deployer }: GoogleSide,
+  ): DeliveredFile[] {
     const before: Resource[] = [];
     if (deployer.key) {
+      const { repositories } = trust(config);
       const secrets = { [keySecret(config)]: deployer.key };
-      before.push(new SharedSettings(`${name}-key`, { ...hub, repositories, secrets }, parent));
+      before.push(new SharedSettings(`${name}-key`, { ...hub, repositories, secrets }, { parent: this }));
     }
-
-    const packageFiles = this.packageRepository(name, args);
-    const functionFiles = functions.map(({ fn, resource }) => {
+    return functions.map(({ fn, resource }) => {
+      const { repository } = fn;
       const target = {
         deployer: deployer.account.email,
         builder: build.account.fullName,
         workloadIdentityProvider: deployer.workloadIdentityProvider,
         url: resource.url,
       };
-      const file = workflowFile(workflow, deploy(fn, config, hub.owner, target), "function-repository/deploy.ts");
+      const file = workflowFile(
+        workflowPath("deploy", config),
+        deploy(fn, config, hub.owner, target),
+        "function-repository/deploy.ts",
+      );
       new RepositoryDelivery(
         `${name}-${fn.name}`,
-        {
-          repository: fn.repository,
-          ...arrival(name, config),
-          files: { [file.path]: file.text },
-        },
+        { repository, ...arrival(name, config), files: { [file.path]: file.text } },
         // Once the workflow is there it may run: by then there must be a function, and the right to deploy it.
         { parent: this, dependsOn: [resource, ...deployer.readyFor(resource.account), ...before] },
       );
-      return { repository: fn.repository, ...file };
+      return { repository, ...file };
     });
-
-    const fullName = (repository: string) => `${hub.owner}/${repository}`;
-    const packageName = fullName(config.packageRepository);
-    this.facts = {
-      projects: [project],
-      endpoints: functions.map(({ fn, resource }) => ({
-        name: fn.name,
-        url: resource.url,
-        invokers: fn.invokers ?? [],
-      })),
-      serviceAccounts: [
-        { email: deployer.account.email, purpose: "deploys from GitHub", roles: [...deployer.roles] },
-        { email: build.account.email, purpose: "builds functions", roles: [...build.roles] },
-        ...functions.map(({ fn, resource }) => ({
-          email: resource.account.email,
-          purpose: `runs ${fn.name}`,
-          roles: [...resource.account.roles],
-        })),
-      ],
-      federation: deployer.workloadIdentityProvider
-        ? [
-            {
-              provider: deployer.workloadIdentityProvider,
-              serviceAccount: deployer.account.email,
-              repositories: repositories.map(fullName),
-              workflow,
-              branch: branch ?? null,
-            },
-          ]
-        : [],
-      secrets: [
-        ...Object.keys(args.secrets).map((secret) => ({
-          name: secret,
-          destination: `${packageName} environment ${config.environment}`,
-          origin: "stack config" as const,
-        })),
-        ...(deployer.key
-          ? [
-              {
-                name: keySecret(config),
-                destination: `${hub.owner}: ${repositories.join(", ")}`,
-                origin: "made by the program" as const,
-              },
-            ]
-          : []),
-      ],
-      files: [...packageFiles, ...functionFiles].map(({ repository, ...file }) =>
-        fileFact({ ...file, repository: fullName(repository), branch: config.branch }),
-      ),
-      environments: [{ repository: packageName, name: config.environment }],
-      rulesets: Object.keys(rulesets(config)).map((ruleset) => ({ repository: packageName, name: ruleset })),
-    };
-    this.registerOutputs();
   }
 
   /** Accounts that exist already, each once: several functions may run as one. */
@@ -241,13 +184,6 @@ export class Equidade extends ComponentResource {
   }
 }
 
-interface DeliveredFile {
-  repository: string;
-  path: string;
-  text: string;
-  actions?: Action[];
-}
-
 const workflowFile = (path: string, workflow: Workflow, source: string) => ({
   path,
   text: renderWorkflow(workflow, `systems/equidade/${source}`),
@@ -262,18 +198,6 @@ const arrival = (name: string, { branch, via, environment }: EquidadeConfig) => 
 });
 
 const releaseScript = (): string => readFileSync(new URL("./package-repository/release.sh", import.meta.url), "utf8");
-
-/** A rollback goes to an old version: so a version that was released stays what it was. Once in a repository: prod's. */
-const rulesets = (config: EquidadeConfig): Record<string, RulesetArgs> =>
-  config.release === "final"
-    ? {
-        "released versions": {
-          target: "tag",
-          conditions: { refName: { includes: ["refs/tags/v*"], excludes: [] } },
-          rules: { deletion: true, update: true, nonFastForward: true },
-        },
-      }
-    : {};
 
 function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
   const { name: functionName, repository: _, serviceAccount: __, secrets, roles = [], ...settings } = fn;

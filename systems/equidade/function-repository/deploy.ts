@@ -15,6 +15,9 @@ export interface DeployTarget {
   url: string;
 }
 
+// Read once, not once a function.
+const [pinPy, deploySh] = [script(import.meta.url, "./pin.py"), script(import.meta.url, "./deploy.sh")];
+
 /** The Google Cloud CLI: what deploys to prod does not change by itself. */
 const gcloud = "528.0.0";
 
@@ -88,7 +91,7 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
               COMMIT: String(commits),
               GITHUB_TOKEN: "${{ github.token }}",
             },
-            run: script(import.meta.url, "./pin.py"),
+            run: pinPy,
           },
           {
             name: "Log in to Google Cloud",
@@ -109,7 +112,7 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
               LABEL: "${{ steps.pin.outputs.label }}",
               SHA: "${{ steps.pin.outputs.sha }}",
             },
-            run: script(import.meta.url, "./deploy.sh"),
+            run: deploySh,
           },
         ],
       },

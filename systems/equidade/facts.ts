@@ -1,0 +1,78 @@
+import { fileFact } from "../../audit/facts.ts";
+import type { SystemFacts } from "../../audit/schema.ts";
+import type { CloudFunction } from "../../components/functions/cloud-function.ts";
+import type { Deployer } from "../../components/functions/deployer.ts";
+import type { FunctionBuild } from "../../components/functions/function-build.ts";
+import type { Action } from "../../components/github/actions.ts";
+import type { EquidadeArgs, FunctionConfig } from "./config.ts";
+import { keySecret } from "./names.ts";
+import { rulesets, trust } from "./rules.ts";
+
+/** What equidade declares in Google Cloud. */
+export interface GoogleSide {
+  build: FunctionBuild;
+  functions: { fn: FunctionConfig; resource: CloudFunction }[];
+  deployer: Deployer;
+}
+
+/** A file that equidade puts into a repository. */
+export interface DeliveredFile {
+  /** Name, without its owner. */
+  repository: string;
+  path: string;
+  text: string;
+  actions?: Action[];
+}
+
+/** What equidade says of itself in the audit. */
+export function factsOf(
+  { config, github: hub, secrets }: EquidadeArgs,
+  { build, functions, deployer }: GoogleSide,
+  files: readonly DeliveredFile[],
+): SystemFacts {
+  const fullName = (repository: string) => `${hub.owner}/${repository}`;
+  const packageRepository = fullName(config.packageRepository);
+  const { repositories, workflow, branch } = trust(config);
+  const { workloadIdentityProvider: provider } = deployer;
+  return {
+    projects: [config.project],
+    endpoints: functions.map(({ fn, resource }) => ({ name: fn.name, url: resource.url, invokers: fn.invokers ?? [] })),
+    serviceAccounts: [
+      { email: deployer.account.email, purpose: "deploys from GitHub", roles: [...deployer.roles] },
+      { email: build.account.email, purpose: "builds functions", roles: [...build.roles] },
+      ...functions.map(({ fn, resource: { account } }) => ({
+        email: account.email,
+        purpose: `runs ${fn.name}`,
+        roles: [...account.roles],
+      })),
+    ],
+    federation: provider
+      ? [
+          {
+            provider,
+            serviceAccount: deployer.account.email,
+            repositories: repositories.map(fullName),
+            workflow,
+            branch: branch ?? null,
+          },
+        ]
+      : [],
+    secrets: [
+      ...Object.keys(secrets).map((name) => ({
+        name,
+        destination: `${packageRepository} environment ${config.environment}`,
+        origin: "stack config" as const,
+      })),
+      ...(deployer.key ? [keySecret(config)] : []).map((name) => ({
+        name,
+        destination: `${hub.owner}: ${repositories.join(", ")}`,
+        origin: "made by the program" as const,
+      })),
+    ],
+    files: files.map(({ repository, ...file }) =>
+      fileFact({ ...file, repository: fullName(repository), branch: config.branch }),
+    ),
+    environments: [{ repository: packageRepository, name: config.environment }],
+    rulesets: Object.keys(rulesets(config)).map((name) => ({ repository: packageRepository, name })),
+  };
+}
