@@ -82,7 +82,11 @@ ${rows
   .join("\n")}
 
 - A resource beyond the first hundred functions costs ${each(large.checked - small.checked, large.resources - small.resources)} ms, checks included; the goal is at most 2.2 ms.
-- Goals: first resource within 1.0 s; \`render --stack prod\` within 3 s; 1,000 functions within 1 GiB (1,024 MiB).
+- Goals: first resource within 1.0 s; \`render --stack prod\` within 3 s; 1,000 functions under 1 GB (954 MiB)${
+    large.memory > 954
+      ? `, which this run missed by ${(large.memory - 954).toFixed(0)} MiB: the SDK keeps some 60 KB a resource`
+      : ""
+  }.
 - For comparison: Terraform 1.11 plans 1,000 functions with an account and an IAM member each (3,001 resources) in 66 to 69 s
   and 3.5 GB, 22 ms a resource (measured once, elsewhere).
 `;
