@@ -7,7 +7,7 @@ export type Artefacts = Map<string, string>;
 /** What a declaration looks like as files. The same declaration gives the same bytes. */
 export function artefacts({ resources, outputs }: Declaration, owner: string): Artefacts {
   const files: Artefacts = new Map([
-    ["resources.json", json(resources.map(({ options: _, ...resource }) => resource))],
+    ["resources.json", list(resources.map(({ options: _, ...resource }) => resource))],
     ["audit.json", json(outputs["audit"] ?? null)],
   ]);
   for (const resource of resources) {
@@ -20,6 +20,12 @@ export function artefacts({ resources, outputs }: Declaration, owner: string): A
 }
 
 const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
+
+/** As {@link json}, one item after the other: the text of thousands at once would be the largest thing in memory. */
+const list = (items: readonly unknown[]) =>
+  items.length === 0
+    ? "[]\n"
+    : `[\n${items.map((item) => JSON.stringify([item], undefined, 2).slice(2, -2)).join(",\n")}\n]\n`;
 
 const deliveredFile = ({ type, inputs }: DeclaredResource, owner: string) =>
   type === "github:index/repositoryFile:RepositoryFile"

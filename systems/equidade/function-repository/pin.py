@@ -107,7 +107,7 @@ ENTRY = re.compile(
     r"(?P<indent>\s*)(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?(?=[\s<>=!~;@(]|$)"
     r"(?P<demand>\s*@\s*\S+|[^;#@]*?)(?P<marker>\s*;.*?)?" + TAIL
 )
-# git+https://…#egg=name is pip's older spelling of a direct reference.
+# git+https://HOST/PATH#egg=name is pip's older spelling of a direct reference.
 URL = re.compile(
     r"(?P<indent>\s*)(?P<demand>[a-z+]+://\S*[#&]egg=(?P<name>[\w.-]+)(?P<extras>\[[^\]]*\])?\S*)"
     r"(?P<marker>\s+;.*?)?" + TAIL
