@@ -9,7 +9,7 @@ import { getStack, type Output, RunError, runtime, secret } from "@pulumi/pulumi
 import { z } from "zod";
 import { login } from "./components/github/names.ts";
 import type { RepositoryOwner } from "./components/github/owner.ts";
-import { expected, found, oneOf, type Problem, problemsIn, unknownKey, whole } from "./components/schema.ts";
+import { expected, found, oneOf, type Problem, parse, unknownKey, whole } from "./components/schema.ts";
 import * as equidade from "./systems/equidade/config.ts";
 
 /**
@@ -65,7 +65,8 @@ const keys = {
 /** Whether a key holds a secret. The SDK has it, but leaves it out of its typings. */
 const { isConfigSecret } = runtime as unknown as { isConfigSecret(key: string): boolean };
 
-const setSecret = (stack: string, path: string) =>
+/** The command that sets a secret. @param path below `esteira:secrets` */
+export const setSecret = (stack: string, path: string) =>
   `pulumi config set --stack ${stack} --secret --path 'esteira:secrets.${path}'`;
 
 /** Reads the running stack's config. @throws ConfigError with every problem of the file */
@@ -102,9 +103,8 @@ export function parseConfig(
   const read = <Key extends keyof typeof keys>(key: Key): z.output<(typeof keys)[Key]> | undefined => {
     const text = raw[`esteira:${key}`];
     if (text === undefined) return undefined;
-    const value = fromText(text);
-    const result = keys[key].safeParse(value);
-    if (!result.success) problems.push(...problemsIn(keys[key], `esteira:${key}`, value, key === "secrets"));
+    const result = parse(keys[key], `esteira:${key}`, fromText(text), key === "secrets");
+    problems.push(...result.problems);
     return result.data as z.output<(typeof keys)[Key]> | undefined;
   };
 

@@ -6,10 +6,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { ConfigError } from "../config.ts";
+import { ConfigError, setSecret } from "../config.ts";
 import { type Artefacts, artefacts } from "./render/artefacts.ts";
 import { check, type Finding } from "./render/checks.ts";
-import { type Declaration, declare } from "./render/program.ts";
+import { type Declaration, declare, defaultStackTraceLimit } from "./render/program.ts";
 import { counts, providers, tree } from "./render/report.ts";
 import { readStackFile, type StackFile, stacksIn, UsageError } from "./render/stack-file.ts";
 
@@ -62,8 +62,7 @@ function show({ stack, declaration: { resources }, files, findings, needs }: Ren
     console.log(`\nSecrets that an \`up\` needs:`);
     for (const { path, purpose, given } of needs) {
       console.log(`  ${given ? "given  " : "missing"}  ${path}: ${purpose}`);
-      if (!given)
-        console.log(`           pulumi config set --stack ${stack} --secret --path 'esteira:secrets.${path}'`);
+      if (!given) console.log(`           ${setSecret(stack, path)}`);
     }
   }
   for (const { file, message } of findings) console.error(`\n${folder}/${file}: ${message}`);
@@ -115,7 +114,7 @@ if (import.meta.main) {
       console.error(
         "For a stack trace: node --stack-trace-limit=50 --import ./cli/start.mjs cli/render.ts --stack NAME",
       );
-      if (Error.stackTraceLimit > 10) console.error((error as Error).stack);
+      if (Error.stackTraceLimit > defaultStackTraceLimit) console.error((error as Error).stack);
     }
     process.exitCode = 2;
   }

@@ -61,11 +61,17 @@ export interface Problem {
 }
 
 /**
- * Everything that a schema finds wrong with a value.
+ * Parses a value, or tells everything that the schema finds wrong with it.
  * @param root the value's own key
  * @param hide whether the value is secret: then no problem repeats what was found
+ * @returns `data` only where there is no problem
  */
-export function problemsIn(schema: z.core.$ZodType, root: string, value: unknown, hide = false): Problem[] {
+export function parse<Schema extends z.core.$ZodType>(
+  schema: Schema,
+  root: string,
+  value: unknown,
+  hide = false,
+): { data?: z.output<Schema>; problems: Problem[] } {
   const result = z.safeParse(schema, value);
   const explain = (issue: z.core.$ZodIssue): Problem[] => {
     if (issue.code === "invalid_union" && issue.errors.length > 0) {
@@ -92,7 +98,7 @@ export function problemsIn(schema: z.core.$ZodType, root: string, value: unknown
     );
     return [{ key, message: `${hide ? "not valid" : found(at)}; expected ${issue.message}` }];
   };
-  return result.success ? [] : result.error.issues.flatMap(explain);
+  return result.success ? { data: result.data, problems: [] } : { problems: result.error.issues.flatMap(explain) };
 }
 
 /** What was found, as a problem's message says it. */

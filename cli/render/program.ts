@@ -156,7 +156,7 @@ export async function observe(
 }
 
 /** Node's own; `node --stack-trace-limit=50` asks for traces. */
-const defaultStackTraceLimit = 10;
+export const defaultStackTraceLimit = 10;
 
 const rootType = "pulumi:pulumi:Stack";
 

@@ -41,8 +41,8 @@ export interface CloudFunctionArgs {
   roles?: readonly { role: string; on: GrantTarget }[];
   /** Environment variables. @default none */
   environment?: Readonly<Record<string, string>>;
-  /** Environment variables whose values come from Secret Manager: variable to secret. @default none */
-  secrets?: Readonly<Record<string, { secret: string }>>;
+  /** Environment variables whose values come from Secret Manager: variable to secret ID. @default none */
+  secrets?: Readonly<Record<string, string>>;
   /** IAM principals that may call it. @default nobody */
   invokers?: readonly string[];
   /** Memory per instance in Mi or Gi. @default "256Mi" */
@@ -103,7 +103,7 @@ export class CloudFunction extends ComponentResource {
           displayName: `${functionName} (runtime)`,
           project,
           roles: args.roles,
-          secrets: Object.values(args.secrets ?? {}).map(({ secret }) => secret),
+          secrets: Object.values(args.secrets ?? {}),
         },
         { parent: this },
       );
@@ -132,7 +132,7 @@ export class CloudFunction extends ComponentResource {
           ingressSettings: ingressSettings[args.ingress ?? "all"],
           allTrafficOnLatestRevision: true,
           environmentVariables: args.environment,
-          secretEnvironmentVariables: Object.entries(args.secrets ?? {}).map(([key, { secret }]) => ({
+          secretEnvironmentVariables: Object.entries(args.secrets ?? {}).map(([key, secret]) => ({
             key,
             secret,
             projectId: project,

@@ -43,7 +43,7 @@ export function renderWorkflow(workflow: Workflow, source: string): string {
 }
 
 /**
- * The text of a script that stands beside the module which asks, to be a step's `run`.
+ * The text of a script that stands below the module which asks, to be a step's `run` or a delivered file.
  * @param module the asking module's `import.meta.url`
  * @throws Error when the script holds an expression: GitHub would paste a value into the program
  * @example run: script(import.meta.url, "./deploy.sh")

@@ -1,7 +1,7 @@
 import * as gcp from "@pulumi/gcp";
 import type { CustomResourceOptions, Resource } from "@pulumi/pulumi";
 
-/** The resource that a role is given on: exactly one key. */
+/** The resource that a role is given on: one of a kind, and its project where its name does not tell it. */
 export type GrantTarget =
   | { project: string }
   | { bucket: string }

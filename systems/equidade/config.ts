@@ -54,6 +54,9 @@ const settings = {
   roles: z.array(roleOn).optional().describe("Roles of the function's account, each on the narrowest resource"),
 };
 
+/** The settings alone, whatever else stands beside them. */
+const allSettings = z.object(settings);
+
 const deletionPolicy = oneOf(["DELETE", "PREVENT"], "what happens to a function that leaves the file");
 
 const functionObject = z.strictObject({
@@ -134,10 +137,6 @@ export const schema = z
   )
   .meta({ if: { properties: { auth: { const: "key" } }, required: ["auth"] }, else: { required: ["projectNumber"] } });
 
-/** Secrets as CloudFunction takes them: an object where there may be more to say of one. */
-export const secretSources = (secrets: Readonly<Record<string, string>> = {}): Record<string, { secret: string }> =>
-  Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, { secret }]));
-
 /** Names that the program gives to what stands beside the functions. */
 const reserved = ["package", "equidade-build", "equidade-deployer"];
 
@@ -190,10 +189,10 @@ function conflicts({
     if (each?.serviceAccount && made.has(each.serviceAccount)) {
       problem("serviceAccount", "an account that this stack does not make itself");
     }
-    const merged = z.object(settings).safeParse({ ...(defaults as object), ...each });
+    const merged = allSettings.safeParse({ ...(defaults as object), ...each });
     if (!merged.success) return;
-    const { secrets, roles: _, ...rest } = merged.data;
-    for (const { key, value, message } of contradictions({ ...rest, secrets: secretSources(secrets) })) {
+    const { roles: _, ...rest } = merged.data;
+    for (const { key, value, message } of contradictions(rest)) {
       found.push({ path: [index, ...key.split(".")], message, params: { contradicting: value } });
     }
   });

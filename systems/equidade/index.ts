@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { ComponentResource, type ComponentResourceOptions, type Resource } from "@pulumi/pulumi";
 import type { SystemFacts } from "../../audit/schema.ts";
 import { CloudFunction } from "../../components/functions/cloud-function.ts";
@@ -7,11 +6,11 @@ import { FunctionBuild } from "../../components/functions/function-build.ts";
 import { ownerIdOf } from "../../components/github/owner.ts";
 import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
-import { actionsOf, renderWorkflow, type Workflow } from "../../components/github/workflow.ts";
+import { actionsOf, renderWorkflow, script, type Workflow } from "../../components/github/workflow.ts";
 import type { GrantTarget } from "../../components/google/grant.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
-import { type EquidadeArgs, type EquidadeConfig, type FunctionConfig, secretSources } from "./config.ts";
+import type { EquidadeArgs, EquidadeConfig, FunctionConfig } from "./config.ts";
 import { type DeliveredFile, factsOf, type GoogleSide } from "./facts.ts";
 import { deploy } from "./function-repository/deploy.ts";
 import { keySecret, workflowPath } from "./names.ts";
@@ -139,7 +138,7 @@ export class Equidade extends ComponentResource {
         const settings = sharing.map((fn) => functionArgs(fn, config));
         const rights = {
           roles: settings.flatMap(({ roles }) => roles),
-          secrets: settings.flatMap(({ secrets }) => Object.values(secrets).map(({ secret }) => secret)),
+          secrets: settings.flatMap(({ secrets }) => Object.values(secrets)),
         };
         const { project } = config;
         return [
@@ -159,7 +158,9 @@ export class Equidade extends ComponentResource {
         "package-repository/trigger-deploys.ts",
       ),
       // Stands once in a repository, so it is prod's.
-      ...(config.release === "final" ? [{ path: "scripts/release.sh", text: releaseScript() }] : []),
+      ...(config.release === "final"
+        ? [{ path: "scripts/release.sh", text: script(import.meta.url, "./package-repository/release.sh") }]
+        : []),
     ];
     new RepositoryDelivery(
       `${name}-package`,
@@ -197,8 +198,6 @@ const arrival = (name: string, { branch, via, environment }: EquidadeConfig) => 
   headBranch: via === "pull-request" ? `esteira/${name}-${environment}` : undefined,
 });
 
-const releaseScript = (): string => readFileSync(new URL("./package-repository/release.sh", import.meta.url), "utf8");
-
 function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
   const { name: functionName, repository: _, serviceAccount: __, secrets, roles = [], ...settings } = fn;
   return {
@@ -206,7 +205,7 @@ function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
     functionName,
     project: config.project,
     region: config.region,
-    secrets: secretSources(secrets),
+    secrets: secrets ?? {},
     roles: roles.map(({ role, ...on }) => ({ role, on: target(on, config.project) })),
   };
 }

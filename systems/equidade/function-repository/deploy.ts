@@ -40,7 +40,8 @@ export const deploy = (fn: FunctionConfig, config: EquidadeConfig, owner: string
           },
         },
       },
-      // A push deploys what is pinned in the branch, so only where pins go there. A delivery of this very file changes no code: it must not deploy every function again.
+      // A push deploys what is pinned in the branch, so only where pins go there. A delivery of this very file
+      // changes no code: it must not deploy every function again.
       ...(commits ? { push: { branches: [config.branch], "paths-ignore": [".github/**"] } } : {}),
     },
     permissions: {},

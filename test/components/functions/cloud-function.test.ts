@@ -56,7 +56,7 @@ describe("CloudFunction", () => {
           ...args,
           buildServiceAccount: "projects/my-project/serviceAccounts/build@my-project.iam.gserviceaccount.com",
           roles: [{ role: "roles/storage.objectViewer", on: { bucket: "files" } }],
-          secrets: { DB_PASSWORD: { secret: "db-password" } },
+          secrets: { DB_PASSWORD: "db-password" },
           environment: { MODE: "prod" },
           invokers: ["allUsers"],
           memory: "1Gi",
@@ -158,7 +158,7 @@ describe("CloudFunction", () => {
     ],
     "cpu and memory": [{ cpu: 4, memory: "1Gi" }, /cpu 4 contradicts memory 1Gi/],
     "environment and secrets": [
-      { environment: { A: "x" }, secrets: { A: { secret: "s" } } },
+      { environment: { A: "x" }, secrets: { A: "s" } },
       /environment\.A "x" contradicts secrets\.A/,
     ],
   };

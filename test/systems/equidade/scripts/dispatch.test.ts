@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type Env, real, Sandbox } from "../../../support/sandbox.ts";
-import { type Answer, StubServer } from "../../../support/stub-server.ts";
+import { type Env, real } from "../../../support/sandbox.ts";
+import { scriptSuite } from "../../../support/script-suite.ts";
+import type { Answer } from "../../../support/stub-server.ts";
 
 const SCRIPT = new URL("../../../../systems/equidade/package-repository/dispatch.sh", import.meta.url).pathname;
 const CANARY = "ghp_canaryOfDispatch";
@@ -8,21 +9,11 @@ const ROUTE = "POST /repos/sua-org/cloud-function-1/dispatches";
 const SENT: Answer = { status: 204 };
 
 describe("dispatch.sh", () => {
-  let box: Sandbox;
-  let github: StubServer;
-  before(async () => {
-    github = await StubServer.start();
-  });
-  after(() => github.close());
-  beforeEach(() => {
-    box = new Sandbox();
-    github.reset();
-  });
-  afterEach(() => box.dispose());
+  const suite = scriptSuite();
 
   const run = (more: Env = {}) =>
-    box.bash(SCRIPT, {
-      GITHUB_API_URL: github.url,
+    suite.box.bash(SCRIPT, {
+      GITHUB_API_URL: suite.github.url,
       GITHUB_ORG: "sua-org",
       REPO: "cloud-function-1",
       EVENT_TYPE: "package-updated",
@@ -41,11 +32,11 @@ describe("dispatch.sh", () => {
   };
 
   it("sends exactly the event and the five keys of the payload", async () => {
-    github.on(ROUTE, SENT);
+    suite.github.on(ROUTE, SENT);
     const result = await run();
     assert.equal(result.code, 0, result.output);
-    assert.equal(github.requests.length, 1);
-    const [request] = github.requests;
+    assert.equal(suite.github.requests.length, 1);
+    const [request] = suite.github.requests;
     assert.deepEqual(JSON.parse(request?.body ?? ""), {
       event_type: "package-updated",
       client_payload: {
@@ -62,17 +53,20 @@ describe("dispatch.sh", () => {
   });
 
   it("says so in one line and one line of the summary", async () => {
-    github.on(ROUTE, SENT);
+    suite.github.on(ROUTE, SENT);
     const result = await run();
     assert.equal(result.output, "sua-org/cloud-function-1: notified of equidade-data-package v0.2.3 at attempt 1\n");
-    assert.equal(box.read("summary"), "- `sua-org/cloud-function-1`: notified of `equidade-data-package` `v0.2.3`\n");
+    assert.equal(
+      suite.box.read("summary"),
+      "- `sua-org/cloud-function-1`: notified of `equidade-data-package` `v0.2.3`\n",
+    );
   });
 
   it("keeps text from outside as data of the JSON", async () => {
-    github.on(ROUTE, SENT);
+    suite.github.on(ROUTE, SENT);
     const actor = '"}, $(touch owned) \\ \n::error::x';
     assert.equal((await run({ TRIGGERED_BY: actor })).code, 0);
-    assert.equal(JSON.parse(github.requests[0]?.body ?? "").client_payload.triggered_by, actor);
+    assert.equal(JSON.parse(suite.github.requests[0]?.body ?? "").client_payload.triggered_by, actor);
   });
 
   describe("tries again", () => {
@@ -95,22 +89,22 @@ describe("dispatch.sh", () => {
     ];
     for (const [when, answer] of again) {
       it(when, async () => {
-        github.on(ROUTE, answer, answer, SENT);
+        suite.github.on(ROUTE, answer, answer, SENT);
         const result = await run();
         assert.equal(result.code, 0, result.output);
-        assert.equal(github.requests.length, 3);
-        assert.equal(new Set(github.requests.map(({ body }) => body)).size, 1, "the same event each time");
+        assert.equal(suite.github.requests.length, 3);
+        assert.equal(new Set(suite.github.requests.map(({ body }) => body)).size, 1, "the same event each time");
         assert.match(result.stdout, /notified of equidade-data-package v0\.2\.3 at attempt 3\n$/);
       });
     }
 
     it("when the answer takes too long", async () => {
-      box.stub("curl", `exec ${real("curl")} "$@" --max-time 0.3`); // the last --max-time counts
-      github.on(ROUTE, { ...SENT, delayMs: 2000 }, SENT);
+      suite.box.stub("curl", `exec ${real("curl")} "$@" --max-time 0.3`); // the last --max-time counts
+      suite.github.on(ROUTE, { ...SENT, delayMs: 2000 }, SENT);
       const result = await run();
       assert.equal(result.code, 0, result.output);
-      assert.equal(github.requests.length, 2);
-      const argv = box.calls("curl")[0]?.argv ?? [];
+      assert.equal(suite.github.requests.length, 2);
+      const argv = suite.box.calls("curl")[0]?.argv ?? [];
       for (const [flag, value] of [
         ["--connect-timeout", "10"],
         ["--max-time", "30"],
@@ -119,15 +113,15 @@ describe("dispatch.sh", () => {
     });
 
     it("five times at most, then says the repository, the status and the attempts", async () => {
-      github.on(ROUTE, { status: 503, body: "not JSON" });
+      suite.github.on(ROUTE, { status: 503, body: "not JSON" });
       const result = await run();
       assert.equal(result.code, 1);
-      assert.equal(github.requests.length, 5);
+      assert.equal(suite.github.requests.length, 5);
       error(
         /^::error title=Dispatch failed::sua-org\/cloud-function-1 was not notified: status 503 after 5 attempt/,
         result.stdout,
       );
-      assert.equal(box.read("summary"), "");
+      assert.equal(suite.box.read("summary"), "");
     });
 
     it("five times when nobody listens", async () => {
@@ -139,10 +133,10 @@ describe("dispatch.sh", () => {
 
   describe("waits", () => {
     const waits = async (answer: Answer, base: string) => {
-      box.stub("sleep");
-      github.on(ROUTE, answer);
+      suite.box.stub("sleep");
+      suite.github.on(ROUTE, answer);
       assert.equal((await run({ RETRY_BASE_SECONDS: base })).code, 1);
-      return box.calls("sleep").map(({ argv }) => Number(argv[0]));
+      return suite.box.calls("sleep").map(({ argv }) => Number(argv[0]));
     };
     const within = (found: number[], expected: number[], base: number) => {
       assert.equal(found.length, expected.length);
@@ -203,18 +197,18 @@ describe("dispatch.sh", () => {
     ];
     for (const [status, answer, message] of final) {
       it(status, async () => {
-        github.on(ROUTE, answer);
+        suite.github.on(ROUTE, answer);
         const result = await run();
         assert.equal(result.code, 1);
-        assert.equal(github.requests.length, 1);
+        assert.equal(suite.github.requests.length, 1);
         error(message, result.stdout);
         error(/^::error title=Dispatch failed::sua-org\/cloud-function-1 was not notified/, result.stdout);
-        assert.equal(box.read("summary"), "");
+        assert.equal(suite.box.read("summary"), "");
       });
     }
 
     it("what GitHub says cannot start a workflow command", async () => {
-      github.on(ROUTE, { status: 422, body: { message: "x\n::error::y%0A::warning::z" } });
+      suite.github.on(ROUTE, { status: 422, body: { message: "x\n::error::y%0A::warning::z" } });
       const { stdout } = await run();
       error(/GitHub said: x ::error::y%250A::warning::z$/, stdout);
     });
@@ -230,7 +224,7 @@ describe("dispatch.sh", () => {
           result.stdout,
         );
       }
-      assert.deepEqual(github.requests, []);
+      assert.deepEqual(suite.github.requests, []);
     });
 
     it("without an app's token, and names the app's secret and what belongs in it", async () => {
@@ -247,7 +241,7 @@ describe("dispatch.sh", () => {
 
     it("with a token that would say more to curl than a token", async () => {
       assert.equal((await run({ TOKEN: `${CANARY}"\nurl = "http://evil` })).code, 1);
-      assert.deepEqual(github.requests, []);
+      assert.deepEqual(suite.github.requests, []);
     });
 
     for (const [name, value] of [
@@ -261,29 +255,32 @@ describe("dispatch.sh", () => {
         const result = await run({ [name]: value });
         assert.equal(result.code, 1);
         error(new RegExp(`^::error title=Not dispatched::${name} is empty or has characters`), result.stdout);
-        assert.deepEqual(github.requests, []);
+        assert.deepEqual(suite.github.requests, []);
       });
     }
   });
 
   it("accepts a token pasted with its line end", async () => {
-    github.on(ROUTE, SENT);
+    suite.github.on(ROUTE, SENT);
     assert.equal((await run({ TOKEN: `${CANARY}\n` })).code, 0);
-    assert.equal(github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
+    assert.equal(suite.github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
   });
 
   it("shows the token to nobody: no argument, no log, no file", async () => {
-    for (const tool of ["curl", "jq", "sleep", "mktemp", "grep"]) box.stub(tool, `exec ${real(tool)} "$@"`);
-    box.stub("curl", `${real("find")} "$TMPDIR" -type f -exec cp {} ${box.path("log")} \\;\nexec ${real("curl")} "$@"`);
-    github.on(ROUTE, { status: 503 }, { status: 401, body: { message: "Bad credentials" } });
+    for (const tool of ["curl", "jq", "sleep", "mktemp", "grep"]) suite.box.stub(tool, `exec ${real(tool)} "$@"`);
+    suite.box.stub(
+      "curl",
+      `${real("find")} "$TMPDIR" -type f -exec cp {} ${suite.box.path("log")} \\;\nexec ${real("curl")} "$@"`,
+    );
+    suite.github.on(ROUTE, { status: 503 }, { status: 401, body: { message: "Bad credentials" } });
     const result = await run();
     assert.equal(result.code, 1);
-    assert.equal(box.calls("curl").length, 2);
+    assert.equal(suite.box.calls("curl").length, 2);
     assert.deepEqual(
-      github.requests.map(({ headers }) => headers.authorization),
+      suite.github.requests.map(({ headers }) => headers.authorization),
       [`Bearer ${CANARY}`, `Bearer ${CANARY}`],
     );
     assert.ok(!result.output.includes(CANARY));
-    assert.deepEqual(box.filesWith(CANARY), []);
+    assert.deepEqual(suite.box.filesWith(CANARY), []);
   });
 });

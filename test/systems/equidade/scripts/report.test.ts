@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { real, Sandbox } from "../../../support/sandbox.ts";
-import { StubServer } from "../../../support/stub-server.ts";
+import { real } from "../../../support/sandbox.ts";
+import { scriptSuite } from "../../../support/script-suite.ts";
 
 const SCRIPT = new URL("../../../../systems/equidade/package-repository/report.sh", import.meta.url).pathname;
 const CANARY = "ghs_canaryOfReport";
@@ -25,26 +25,18 @@ const functions = (count: number): Job[] =>
   );
 
 describe("report.sh", () => {
-  let box: Sandbox;
-  let github: StubServer;
-  before(async () => {
-    github = await StubServer.start();
-  });
-  after(() => github.close());
-  beforeEach(() => {
-    box = new Sandbox();
-    github.reset();
-  });
-  afterEach(() => box.dispose());
+  const suite = scriptSuite();
 
   const serve = (jobs: Job[]) => {
     for (let page = 1; page <= Math.ceil(jobs.length / 100) + 1; page++) {
-      github.on(route(page), { body: { total_count: jobs.length, jobs: jobs.slice(page * 100 - 100, page * 100) } });
+      suite.github.on(route(page), {
+        body: { total_count: jobs.length, jobs: jobs.slice(page * 100 - 100, page * 100) },
+      });
     }
   };
   const run = () =>
-    box.bash(SCRIPT, {
-      GITHUB_API_URL: github.url,
+    suite.box.bash(SCRIPT, {
+      GITHUB_API_URL: suite.github.url,
       GITHUB_REPOSITORY: "org/equidade-data-package",
       GITHUB_RUN_ID: "12345",
       GITHUB_RUN_ATTEMPT: "2",
@@ -58,7 +50,7 @@ describe("report.sh", () => {
     assert.equal(result.code, 0, result.output);
     assert.equal(result.output, "all 3 repositories notified\n");
     assert.equal(
-      box.read("summary"),
+      suite.box.read("summary"),
       "### Release v0.2.3\n\n| Repositories | |\n| --- | ---: |\n| notified | 3 |\n| not notified | 0 |\n",
     );
   });
@@ -72,7 +64,7 @@ describe("report.sh", () => {
       result.stdout.split("::")[2]?.split(". Run")[0],
       "6 of 8 not notified: f-0 (failure), f-1 (cancelled), f-2 (skipped), f-3 (timed_out), f-4 (action_required), f-5 (in_progress)",
     );
-    const summary = box.read("summary");
+    const summary = suite.box.read("summary");
     assert.match(summary, /\| notified \| 2 \|\n\| not notified \| 6 \|\n\n\| Not notified \| Job \|\n/);
     assert.match(summary, /\n\| f-3 \| \[timed_out\]\(https:\/\/github\.com\/job\/dispatch-2%20\(f-3\)\) \|\n/);
     assert.ok(!summary.includes("cloud-function-1"), "who was notified is not in the table of failures");
@@ -85,13 +77,13 @@ describe("report.sh", () => {
     assert.equal(result.code, 1);
     assert.match(result.stdout, /1 of 1000 not notified: last \(failure\)\./);
     assert.deepEqual(
-      github.requests.map(({ method, path }) => `${method} ${path}`),
+      suite.github.requests.map(({ method, path }) => `${method} ${path}`),
       Array.from({ length: 10 }, (_, at) => route(at + 1)),
     );
   });
 
   it("stops at an empty page even if GitHub counts more", async () => {
-    github
+    suite.github
       .on(route(1), { body: { total_count: 3, jobs: functions(2) } })
       .on(route(2), { body: { total_count: 3, jobs: [] } });
     assert.equal((await run()).stdout, "all 2 repositories notified\n");
@@ -117,9 +109,9 @@ describe("report.sh", () => {
 
   it("asks again after a 502", async () => {
     serve(functions(1));
-    github.on(route(1), { status: 502 }, { body: { total_count: 1, jobs: functions(1) } });
+    suite.github.on(route(1), { status: 502 }, { body: { total_count: 1, jobs: functions(1) } });
     assert.equal((await run()).code, 0);
-    assert.equal(github.requests.length, 2);
+    assert.equal(suite.github.requests.length, 2);
   });
 
   for (const [what, answer] of [
@@ -127,11 +119,11 @@ describe("report.sh", () => {
     ["something that is no list", { body: "hello" }],
   ] as const) {
     it(`fails on ${what}, without asking again`, async () => {
-      github.on(route(1), answer);
+      suite.github.on(route(1), answer);
       const result = await run();
       assert.equal(result.code, 1);
       assert.match(result.stdout, /^::error title=No report::/);
-      assert.equal(github.requests.length, 1);
+      assert.equal(suite.github.requests.length, 1);
     });
   }
 
@@ -139,17 +131,17 @@ describe("report.sh", () => {
     serve([job("dispatch (a%0A::error::b|c)", "failure")]);
     const result = await run();
     assert.match(result.stdout, /: a%250A::error::b\|c \(failure\)/);
-    assert.match(box.read("summary"), /\n\| a%0A::error::b c \| \[/);
+    assert.match(suite.box.read("summary"), /\n\| a%0A::error::b c \| \[/);
   });
 
   it("shows the token to nobody", async () => {
-    for (const tool of ["curl", "jq"]) box.stub(tool, `exec ${real(tool)} "$@"`);
-    box.stub("curl", `exec ${real("curl")} "$@"`);
+    for (const tool of ["curl", "jq"]) suite.box.stub(tool, `exec ${real(tool)} "$@"`);
+    suite.box.stub("curl", `exec ${real("curl")} "$@"`);
     serve(functions(2));
     const result = await run();
     assert.equal(result.code, 0, result.output);
-    assert.equal(github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
+    assert.equal(suite.github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
     assert.ok(!result.output.includes(CANARY));
-    assert.deepEqual(box.filesWith(CANARY), []);
+    assert.deepEqual(suite.box.filesWith(CANARY), []);
   });
 });

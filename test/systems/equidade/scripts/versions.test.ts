@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { outputsOf, PYTHON, real, Sandbox } from "../../../support/sandbox.ts";
-import { StubServer } from "../../../support/stub-server.ts";
+import { scriptSuite } from "../../../support/script-suite.ts";
 
 const SCRIPT = new URL("../../../../systems/equidade/package-repository/version.sh", import.meta.url).pathname;
 const PIN = new URL("../../../../systems/equidade/function-repository/pin.py", import.meta.url).pathname;
@@ -122,23 +122,13 @@ describe("one rule of versions: pin.py, as version.sh,", () => {
 });
 
 describe("version.sh", () => {
-  let box: Sandbox;
-  let github: StubServer;
-  before(async () => {
-    github = await StubServer.start();
-  });
-  after(() => github.close());
-  beforeEach(() => {
-    box = new Sandbox();
-    github.reset();
-  });
-  afterEach(() => box.dispose());
+  const suite = scriptSuite();
 
   const run = (requested: string | undefined, more: Record<string, string> = {}) =>
-    box.bash(SCRIPT, {
+    suite.box.bash(SCRIPT, {
       REQUESTED: requested,
       GITHUB_REPOSITORY: "org/equidade-data-package",
-      GITHUB_API_URL: github.url,
+      GITHUB_API_URL: suite.github.url,
       GITHUB_TOKEN: CANARY,
       ...more,
     });
@@ -149,8 +139,8 @@ describe("version.sh", () => {
         const tag = `v${version.replace(/^v/, "")}`;
         const result = await run(tag);
         assert.equal(result.code, 0, result.output);
-        assert.equal(box.read("output"), `version=${tag}\n`);
-        assert.deepEqual(github.requests, []);
+        assert.equal(suite.box.read("output"), `version=${tag}\n`);
+        assert.deepEqual(suite.github.requests, []);
       });
     }
   });
@@ -162,7 +152,7 @@ describe("version.sh", () => {
       result.stdout,
       /^::error title=Not a tag for a release::the release's tag is 0\.2\.3, expected v0\.2\.3/,
     );
-    assert.equal(box.read("output"), "");
+    assert.equal(suite.box.read("output"), "");
   });
 
   describe("refuses everything else, before any output", () => {
@@ -176,9 +166,9 @@ describe("version.sh", () => {
         );
         assert.ok(result.stdout.length < 400, "what was found is cut short");
         assert.ok(!/%0[aAdD]/.test(result.stdout), "no escape of a workflow command is taken over");
-        assert.equal(box.read("output"), "");
-        assert.deepEqual(github.requests, []);
-        assert.ok(!existsSync(box.path("owned")), "nothing of it was run");
+        assert.equal(suite.box.read("output"), "");
+        assert.deepEqual(suite.github.requests, []);
+        assert.ok(!existsSync(suite.box.path("owned")), "nothing of it was run");
       });
     }
   });
@@ -188,52 +178,52 @@ describe("version.sh", () => {
     const check = { CHECK_RELEASE: "true" };
 
     it("asks for the release once and accepts one that exists", async () => {
-      github.on(route, { body: { tag_name: "v0.2.3" } });
+      suite.github.on(route, { body: { tag_name: "v0.2.3" } });
       const result = await run("0.2.3", check);
       assert.equal(result.code, 0, result.output);
-      assert.deepEqual(outputsOf(box.read("output")), { version: "v0.2.3" });
-      assert.equal(github.requests.length, 1);
-      assert.equal(github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
+      assert.deepEqual(outputsOf(suite.box.read("output")), { version: "v0.2.3" });
+      assert.equal(suite.github.requests.length, 1);
+      assert.equal(suite.github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
     });
 
     it("fails before any dispatch, and does not ask again, when there is no such release", async () => {
-      github.on(route, { status: 404, body: { message: "Not Found" } });
+      suite.github.on(route, { status: 404, body: { message: "Not Found" } });
       const result = await run("v0.2.3", check);
       assert.equal(result.code, 1);
       assert.match(result.stdout, /^::error title=No such release::v0\.2\.3 is not a published release/);
-      assert.equal(box.read("output"), "");
-      assert.equal(github.requests.length, 1);
+      assert.equal(suite.box.read("output"), "");
+      assert.equal(suite.github.requests.length, 1);
     });
 
     it("asks again after a 503", async () => {
-      github.on(route, { status: 503 }, { body: {} });
+      suite.github.on(route, { status: 503 }, { body: {} });
       assert.equal((await run("v0.2.3", check)).code, 0);
-      assert.equal(github.requests.length, 2);
+      assert.equal(suite.github.requests.length, 2);
     });
 
     it("asks again after a broken connection", async () => {
-      github.on(route, { drop: true }, { body: {} });
+      suite.github.on(route, { drop: true }, { body: {} });
       assert.equal((await run("v0.2.3", check)).code, 0);
-      assert.equal(github.requests.length, 2);
+      assert.equal(suite.github.requests.length, 2);
     });
 
     it("fails when GitHub refuses the token", async () => {
-      github.on(route, { status: 401 });
+      suite.github.on(route, { status: 401 });
       const result = await run("v0.2.3", check);
       assert.equal(result.code, 1);
       assert.match(result.stdout, /::error title=Release not checked::GitHub answered 401/);
-      assert.equal(box.read("output"), "");
+      assert.equal(suite.box.read("output"), "");
     });
 
     it("shows the token to nobody", async () => {
-      box.stub("curl", `exec ${real("curl")} "$@"`);
-      github.on(route, { body: {} });
+      suite.box.stub("curl", `exec ${real("curl")} "$@"`);
+      suite.github.on(route, { body: {} });
       const result = await run("v0.2.3", check);
       assert.equal(result.code, 0);
-      assert.equal(box.calls("curl").length, 1);
-      assert.equal(github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
+      assert.equal(suite.box.calls("curl").length, 1);
+      assert.equal(suite.github.requests[0]?.headers.authorization, `Bearer ${CANARY}`);
       assert.ok(!result.output.includes(CANARY));
-      assert.deepEqual(box.filesWith(CANARY), []);
+      assert.deepEqual(suite.box.filesWith(CANARY), []);
     });
   });
 });
