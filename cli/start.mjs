@@ -11,3 +11,9 @@ if (!process.features.typescript) {
 }
 // V8's compiled code is kept between runs: a third of the start-up.
 module.enableCompileCache();
+// The SDK keeps a stack trace with every resource and promise, and translates each through source maps. Our code needs
+// none, Node strips its types in place; without them a preview of a hundred functions takes a quarter less.
+module.registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier === "source-map-support/register" ? { url: "node:module", shortCircuit: true } : next(specifier, context),
+});

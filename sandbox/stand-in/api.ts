@@ -38,9 +38,15 @@ export interface Description {
 export interface Drift {
   /** What is changed, for a test's title: `repository file acme/api/README.md: content`. */
   what: string;
+  /** The kind of change, of whatever object: `file edited`. */
+  kind: string;
   /** The name by which the engine's output can be searched: the object's own last name. */
   object: string;
-  apply(): void;
+  /** Why the provider does not see it, where it does not: the change is real, and nobody mends it. */
+  unseen?: string;
+  /** Why an `up` cannot mend it, where it cannot: the engine sees it, and the service refuses. */
+  unmended?: string;
+  apply(): unknown;
 }
 
 /** A service with its state. */

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Api, type Call, Refusal, type Reply } from "./api.ts";
+import { control } from "./control.ts";
 
 /** What a request came to. */
 export interface Logged {
@@ -11,6 +12,8 @@ export interface Logged {
   url: string;
   /** 0 where the connection was broken without an answer. */
   status: number;
+  /** When it was asked: milliseconds since the stand-in's process started. */
+  at: number;
   /** Why it was refused by the stand-in itself: no such operation, or against the description. */
   problem?: string;
   /** The fault that was put in its way. */
@@ -75,9 +78,15 @@ export class StandIn {
     }
     const { method = "", url = "", headers } = request;
     const { pathname, searchParams } = new URL(url, "http://127.0.0.1");
-    const logged: Logged = { operation: `${method} ${pathname}`, method, url, status: 0 };
-    this.log.push(logged);
     const bytes = Buffer.concat(chunks);
+    if (pathname.startsWith("/_sandbox/")) {
+      const { status, value } = control(this, `${method} ${pathname}`, jsonIn(bytes));
+      response.writeHead(status, { "content-type": "application/json; charset=utf-8" });
+      return void response.end(`${JSON.stringify(value, undefined, 2)}
+`);
+    }
+    const logged: Logged = { operation: `${method} ${pathname}`, method, url, status: 0, at: performance.now() };
+    this.log.push(logged);
     const found = this.#find(method, pathname);
     const call: Call = {
       operation: logged.operation,

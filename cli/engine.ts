@@ -1,0 +1,105 @@
+/** The Pulumi CLI: finds one, and runs it in a folder. */
+import { spawn, spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Writable } from "node:stream";
+
+/** The checkout. */
+export const root = join(import.meta.dirname, "..");
+
+/** What to say where there is no CLI. */
+export const noEngine =
+  "there is no pulumi on PATH, and the pinned npm package could not download it; `make render` works without one";
+
+/** The machine's own CLI, else the pinned package's if it can download one. */
+export function findPulumi(): string | undefined {
+  const packaged = join(root, "node_modules/.bin");
+  for (const folder of process.env["PATH"]!.split(delimiter).filter((each) => each !== packaged)) {
+    try {
+      accessSync(join(folder, "pulumi"), constants.X_OK);
+      return join(folder, "pulumi");
+    } catch {}
+  }
+  const own = join(packaged, "pulumi");
+  return spawnSync(own, ["version"], { timeout: 120_000 }).status === 0 ? own : undefined;
+}
+
+/** How a command ended. */
+export interface Ended {
+  /** Exit code; undefined where a signal ended it. */
+  code: number | undefined;
+  /** Standard output. */
+  out: string;
+  /** Standard error. */
+  error: string;
+}
+
+/** A command under way. */
+export interface Running {
+  pid: number;
+  ended: Promise<Ended>;
+  /** As a machine that loses power: the engine, the program and the providers at once. */
+  kill(): void;
+}
+
+/** The CLI in a folder that holds a project. */
+export class Engine {
+  readonly #pulumi: string;
+  readonly #folder: string;
+  /** All that its commands have printed. */
+  readonly transcript: string[] = [];
+  /** What the CLI gets besides this process' own environment. */
+  readonly env: Record<string, string>;
+
+  constructor(pulumi: string, folder: string, env: Record<string, string> = {}) {
+    this.#pulumi = pulumi;
+    this.#folder = folder;
+    this.env = env;
+  }
+
+  /**
+   * Runs a command to its end.
+   * @param input what it reads from standard input
+   * @returns what it printed @throws Error with its errors when it fails
+   */
+  async run(args: readonly string[], env: Record<string, string> = {}, input = ""): Promise<string> {
+    const { code, out, error } = await this.start(args, env, input).ended;
+    if (code === 0) return out;
+    throw new Error(`pulumi ${args.join(" ")} ended with ${code ?? "a signal"}\n${errorsIn(out)}${error}`);
+  }
+
+  /** Starts a command. @param shown where its output goes too */
+  start(args: readonly string[], env: Record<string, string> = {}, input = "", shown?: Writable): Running {
+    const child = spawn(this.#pulumi, [...args, "--non-interactive", "--color", "never"], {
+      cwd: this.#folder,
+      env: { ...process.env, ...this.env, ...env },
+      // A process group of its own, which can be killed as a whole.
+      detached: true,
+    });
+    child.stdin.end(input);
+    if (shown) for (const stream of [child.stdout, child.stderr]) stream.pipe(shown, { end: false });
+    let [out, error] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text) => (out += text));
+    child.stderr.setEncoding("utf8").on("data", (text) => (error += text));
+    const ended = new Promise<Ended>((resolve, reject) => {
+      child.on("error", reject).on("close", (code) => {
+        this.transcript.push(out, error);
+        resolve({ code: code ?? undefined, out, error });
+      });
+    });
+    return { pid: child.pid!, ended, kill: () => process.kill(-child.pid!, "SIGKILL") };
+  }
+}
+
+/** With --json the errors stand among the diagnostics. */
+function errorsIn(out: string): string {
+  try {
+    const { diagnostics = [] } = JSON.parse(out) as { diagnostics?: { severity: string; message: string }[] };
+    return diagnostics
+      .filter(({ severity }) => severity === "error")
+      .map(({ message }) => `${message}\n`)
+      .join("");
+  } catch {
+    return out;
+  }
+}

@@ -1,0 +1,33 @@
+/** What an object that exists is called by `pulumi import`: providers name it in their documentation, each resource its own way. */
+import { accountEmail } from "../../components/google/account.ts";
+
+/** A resource's inputs, as the program declares them. */
+type Inputs = Record<string, unknown>;
+
+/** Asks GitHub's REST API. @param path below the API's root */
+export type Ask = (path: string) => Promise<unknown>;
+
+/** By type: the ID of the object that a create was refused for. Types whose creates are never refused so are not here. */
+export const importIds: Record<string, (inputs: Inputs, github: Ask) => string | Promise<string | undefined>> = {
+  "gcp:cloudfunctionsv2/function:Function": ({ project, location, name }) =>
+    `projects/${project}/locations/${location}/functions/${name}`,
+  "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": ({ project, workloadIdentityPoolId }) =>
+    `projects/${project}/locations/global/workloadIdentityPools/${workloadIdentityPoolId}`,
+  "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": (inputs) =>
+    `projects/${inputs["project"]}/locations/global/workloadIdentityPools/${inputs["workloadIdentityPoolId"]}` +
+    `/providers/${inputs["workloadIdentityPoolProviderId"]}`,
+  "gcp:serviceaccount/account:Account": ({ project, accountId }) =>
+    `projects/${project}/serviceAccounts/${accountEmail(String(accountId), String(project))}`,
+  "gcp:storage/bucket:Bucket": ({ project, name }) => `${project}/${name}`,
+  "github:index/repositoryRuleset:RepositoryRuleset": async ({ repository, name }, github) => {
+    const rulesets = (await github(`repos/{owner}/${repository}/rulesets`)) as { id: number; name: string }[];
+    const ruleset = rulesets.find((each) => each.name === name);
+    return ruleset && `${repository}:${ruleset.id}`;
+  },
+  "github:index/repositoryPullRequest:RepositoryPullRequest": async ({ baseRepository, headRef }, github) => {
+    const [pull] = (await github(`repos/{owner}/${baseRepository}/pulls?head={owner}:${headRef}`)) as {
+      number: number;
+    }[];
+    return pull && `${baseRepository}:${pull.number}`;
+  },
+};

@@ -1,0 +1,111 @@
+/** What the real services of the sandbox share: the reason why one cannot start, and processes that end with this one. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants, openSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { delimiter, join } from "node:path";
+
+/** Why a part cannot start here, and what would mend it: one line. */
+export class Missing extends Error {}
+
+const built = join(import.meta.dirname, "../.tools/bin");
+
+/** The path of a command: the machine's own, else the one that `make` builds. */
+export function commandPath(name: string): string | undefined {
+  return [...process.env["PATH"]!.split(delimiter), built]
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** A port of 127.0.0.1 that nobody listens on now. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject).listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+
+export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Asks until the answer is true or defined. @throws Error after a time: with the last error, where asking failed */
+export async function until<T>(what: string, ask: () => Promise<T | false | undefined>, seconds = 60): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  let last: unknown;
+  while (Date.now() < end) {
+    try {
+      last = undefined;
+      const answer = await ask();
+      if (answer !== false && answer !== undefined) return answer;
+    } catch (error) {
+      if (error instanceof Died) throw error;
+      last = error;
+    }
+    await sleep(100);
+  }
+  throw new Error(`${what}: not within ${seconds} s${last ? `: ${(last as Error).message}` : ""}`);
+}
+
+class Died extends Error {}
+
+/**
+ * A server process that ends with this one, however that ends: a shell beside it waits for the end of a pipe from here,
+ * which no kill can prevent.
+ */
+export class Daemon {
+  readonly name: string;
+  readonly #shell: ChildProcess;
+  readonly #log: string;
+  readonly #ended: Promise<void>;
+  #code: string | undefined;
+
+  /** @param log a file for what it prints */
+  constructor(name: string, command: string, args: string[], log: string, env: Record<string, string> = {}) {
+    this.name = name;
+    this.#log = log;
+    const output = openSync(log, "a");
+    this.#shell = spawn("sh", ["-c", guard, name, command, ...args], {
+      stdio: ["pipe", output, output],
+      env: { ...process.env, ...env },
+      // Ctrl-C is for the tests, which then close what they started; the pipe ends what they leave.
+      detached: true,
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#shell.on("exit", (code, signal) => {
+        this.#code = String(code ?? signal);
+        resolve();
+      });
+    });
+  }
+
+  /** @throws Error with the end of its log when it runs no more */
+  check(): void {
+    if (this.#code === undefined) return;
+    const lines = readFileSync(this.#log, "utf8").trimEnd().split("\n").slice(-15).join("\n");
+    throw new Died(`${this.name} ended with ${this.#code}, the end of its log:\n${lines}`);
+  }
+
+  /** Sends SIGTERM, and SIGKILL to what does not end of it. */
+  async stop(): Promise<void> {
+    this.#shell.stdin!.end();
+    await this.#ended;
+  }
+}
+
+// A shell gives what it starts in the background no standard input, so the pipe gets a number of its own.
+const guard = `exec 3<&0
+"$@" 3<&- &
+daemon=$!
+{ cat <&3 >/dev/null; kill "$daemon"; sleep 20; kill -9 "$daemon"; } 2>/dev/null &
+guard=$!
+wait "$daemon"
+code=$?
+kill "$guard" 2>/dev/null
+exit "$code"`;

@@ -1,0 +1,271 @@
+/** A real Kubernetes API: the one that is named, or API server, controllers and scheduler on nodes that kwok plays. */
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseAllDocuments, stringify } from "yaml";
+import { commandPath, Daemon, freePort, Missing, until } from "../daemon.ts";
+import type { Drift } from "../stand-in/api.ts";
+import { Client, type KubernetesObject, Refused } from "./client.ts";
+
+export interface Kubernetes {
+  name: "Kubernetes";
+  /** The path of a file. */
+  kubeconfig: string;
+  client: Client;
+  /**
+   * What it holds beyond what it started with, sorted: `Deployment shop/orders`, `Namespace shop`. Not what comes and goes with
+   * other objects.
+   */
+  objects(): Promise<string[]>;
+  /** Each of them could be deleted behind somebody's back. */
+  drifts(): Promise<Drift[]>;
+  /** Deletes all of that, and waits until it is gone. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface KubernetesOptions {
+  /**
+   * Files or folders of objects that are there before any stack, definitions of kinds above all.
+   * @default what `make` got: Argo CD's definitions
+   */
+  objects?: string[];
+}
+
+const tools = join(import.meta.dirname, "../../.tools/kubernetes");
+const commands = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"] as const;
+
+/**
+ * Starts a cluster below a folder. It listens on 127.0.0.1 only and ends with this process.
+ *
+ * `SANDBOX_KUBECONFIG` names another one instead, say of kind or k3d, which is then used as it is. It is for the sandbox alone:
+ * stacks are destroyed there, and a reset deletes whatever was not there at the start. The ordinary KUBECONFIG is never used.
+ *
+ * @throws Missing where there is neither
+ */
+export async function startKubernetes(folder: string, options: KubernetesOptions = {}): Promise<Kubernetes> {
+  const named = process.env["SANDBOX_KUBECONFIG"];
+  if (named && !existsSync(named)) throw new Missing(`SANDBOX_KUBECONFIG names ${named}, which is not there`);
+  const { objects = foldersOf(join(tools, "definitions")) } = options;
+  const { kubeconfig, daemons } = named ? { kubeconfig: named, daemons: [] } : await startCluster(folder);
+  const close = async () => {
+    for (const daemon of daemons.toReversed()) await daemon.stop();
+  };
+  try {
+    const client = new Client(kubeconfig);
+    for (const file of objects.flatMap(filesOf)) await applyAll(client, file);
+    const first = new Set((await allObjects(client)).map(nameOf));
+    const added = async () => (await allObjects(client)).filter((object) => !first.has(nameOf(object)));
+    return {
+      name: "Kubernetes",
+      kubeconfig,
+      client,
+      objects: async () => (await added()).map(nameOf).sort(),
+      drifts: async () =>
+        (await added()).map((object) => ({
+          what: `${nameOf(object)}: deleted`,
+          kind: `${object.kind}: deleted`,
+          object: object.metadata.name,
+          apply: async () => {
+            await client.request("DELETE", await client.pathOf(object));
+          },
+        })),
+      reset: () => deleteAll(client, added),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startCluster(folder: string): Promise<{ kubeconfig: string; daemons: Daemon[] }> {
+  const paths = Object.fromEntries(commands.map((name) => [name, commandPath(name)]));
+  const missing = commands.filter((name) => !paths[name]);
+  const stages = join(tools, "stages");
+  if (missing.length > 0 || !existsSync(stages)) {
+    throw new Missing(
+      `there is no ${missing.join(", ") || stages}: \`make kubernetes\` builds it, or SANDBOX_KUBECONFIG names a cluster`,
+    );
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = (name: string) => join(folder, name);
+  const [etcdPort, peerPort, port] = [await freePort(), await freePort(), await freePort()];
+  const token = randomBytes(24).toString("hex");
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const write = (name: string, text: string | Buffer) => writeFileSync(path(name), text, { mode: 0o600 });
+  write("service-accounts.key", privateKey.export({ type: "pkcs1", format: "pem" }));
+  write("service-accounts.pub", publicKey.export({ type: "spki", format: "pem" }));
+  write("tokens.csv", `${token},sandbox,sandbox,system:masters\n`);
+
+  const daemons: Daemon[] = [];
+  const start = (name: (typeof commands)[number], args: string[]) => {
+    // What kwok would read from the home directory stays out of it.
+    const daemon = new Daemon(name, paths[name]!, args, path(`${name}.log`), { KWOK_WORKDIR: path("kwok") });
+    daemons.push(daemon);
+    return daemon;
+  };
+  const ready = (daemon: Daemon, ask: () => Promise<boolean>) =>
+    until(daemon.name, () => {
+      daemon.check();
+      return ask();
+    });
+  try {
+    const etcdUrl = `http://127.0.0.1:${etcdPort}`;
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const etcd = start("etcd", [
+      `--data-dir=${path("etcd")}`,
+      `--listen-client-urls=${etcdUrl}`,
+      `--advertise-client-urls=${etcdUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      // Nothing here outlives the machine.
+      "--unsafe-no-fsync",
+    ]);
+    await ready(etcd, async () => (await fetch(`${etcdUrl}/health`)).ok);
+    const apiserver = start("kube-apiserver", [
+      `--etcd-servers=${etcdUrl}`,
+      "--bind-address=127.0.0.1",
+      // Else it wants a default route, which a machine without a network has not.
+      "--advertise-address=127.0.0.1",
+      `--secure-port=${port}`,
+      // It makes its own certificate.
+      `--cert-dir=${path("certificates")}`,
+      `--token-auth-file=${path("tokens.csv")}`,
+      "--authorization-mode=RBAC",
+      "--service-account-issuer=https://kubernetes.default.svc",
+      `--service-account-key-file=${path("service-accounts.pub")}`,
+      `--service-account-signing-key-file=${path("service-accounts.key")}`,
+      "--service-cluster-ip-range=10.96.0.0/16",
+      // A loopback address cannot be an endpoint of the service `kubernetes`.
+      "--endpoint-reconciler-type=none",
+      // Nobody watches over the node's health, else pods would be lost when the machine sleeps.
+      "--disable-admission-plugins=TaintNodesByCondition",
+    ]);
+    const certificate = path("certificates/apiserver.crt");
+    await ready(apiserver, async () => existsSync(certificate));
+    const kubeconfig = path("kubeconfig");
+    write("kubeconfig", kubeconfigOf(`https://127.0.0.1:${port}`, readFileSync(certificate), token));
+    const client = new Client(kubeconfig);
+    await ready(apiserver, async () => (await client.request("GET", "/readyz")) === "ok");
+
+    start("kube-controller-manager", [
+      `--kubeconfig=${kubeconfig}`,
+      "--bind-address=127.0.0.1",
+      "--secure-port=0",
+      "--leader-elect=false",
+      "--controllers=*,-node-lifecycle-controller",
+      `--service-account-private-key-file=${path("service-accounts.key")}`,
+      `--root-ca-file=${certificate}`,
+      "--use-service-account-credentials",
+    ]);
+    start("kube-scheduler", [`--kubeconfig=${kubeconfig}`, "--secure-port=0", "--leader-elect=false"]);
+    start("kwok", [
+      `--kubeconfig=${kubeconfig}`,
+      "--manage-all-nodes",
+      "--node-port=0",
+      ...[...filesOf(stages), ...filesOf(join(import.meta.dirname, "stages"))].map((file) => `--config=${file}`),
+    ]);
+    // Beside the stages, kwok's folder has the class of the volumes that it provides.
+    for (const file of filesOf(join(tools, "objects"))) await applyAll(client, file);
+    await client.apply(node);
+    await until("a ready node and a service account", async () => {
+      for (const daemon of daemons) daemon.check();
+      const { status } = await client.request<Node>("GET", "/api/v1/nodes/sandbox");
+      const isReady = status.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
+      return isReady && (await client.get("/api/v1/namespaces/default/serviceaccounts/default"));
+    });
+    return { kubeconfig, daemons };
+  } catch (error) {
+    for (const daemon of daemons.toReversed()) await daemon.stop();
+    throw error;
+  }
+}
+
+interface Node {
+  status: { conditions?: { type: string; status: string }[] };
+}
+
+/** A node on which kwok plays the kubelet. */
+const node: KubernetesObject = {
+  apiVersion: "v1",
+  kind: "Node",
+  metadata: {
+    name: "sandbox",
+    labels: { "kubernetes.io/hostname": "sandbox", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64" },
+  },
+};
+
+const kubeconfigOf = (server: string, certificate: Buffer, token: string) =>
+  stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "sandbox", cluster: { server, "certificate-authority-data": certificate.toString("base64") } }],
+    users: [{ name: "sandbox", user: { token } }],
+    contexts: [{ name: "sandbox", context: { cluster: "sandbox", user: "sandbox" } }],
+    "current-context": "sandbox",
+  });
+
+const foldersOf = (folder: string) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []);
+
+/** A file itself, or the YAML files of a folder. */
+const filesOf = (path: string): string[] =>
+  path.endsWith(".yaml")
+    ? [path]
+    : foldersOf(path).filter((name) => name.endsWith(".yaml") && !name.endsWith("/kustomization.yaml"));
+
+/** Applies a file's objects, and waits until the kinds that they define are served. */
+async function applyAll(client: Client, file: string): Promise<void> {
+  for (const document of parseAllDocuments(readFileSync(file, "utf8"))) {
+    const object = document.toJS() as KubernetesObject | null;
+    if (!object) continue;
+    await client.apply(object);
+    if (object.kind !== "CustomResourceDefinition") continue;
+    const { group, names, versions } = object["spec"] as Definition;
+    const { name: version } = versions.find(({ served }) => served)!;
+    await until(`${object.metadata.name} served`, async () => {
+      const list = await client.get<{ resources: { kind: string }[] }>(`/apis/${group}/${version}`);
+      return list?.resources.some(({ kind }) => kind === names.kind);
+    });
+  }
+}
+
+interface Definition {
+  group: string;
+  names: { kind: string };
+  versions: { name: string; served: boolean }[];
+}
+
+// What controllers keep for others: it appears and goes by itself.
+const kept = new Set(["Event", "Lease", "Endpoints", "EndpointSlice", "ControllerRevision", "IPAddress"]);
+
+/** All objects that somebody declared: not those that belong to another one or to the namespace. */
+async function allObjects(client: Client): Promise<KubernetesObject[]> {
+  const resources = (await client.resources()).filter(({ kind }) => !kept.has(kind));
+  const objects = (await Promise.all(resources.map((resource) => client.list(resource)))).flat();
+  return objects.filter(
+    ({ kind, metadata: { name, ownerReferences } }) =>
+      !ownerReferences &&
+      !(kind === "ConfigMap" && name === "kube-root-ca.crt") &&
+      !(kind === "ServiceAccount" && name === "default"),
+  );
+}
+
+const nameOf = ({ kind, metadata: { name, namespace } }: KubernetesObject) =>
+  `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
+
+async function deleteAll(client: Client, added: () => Promise<KubernetesObject[]>): Promise<void> {
+  await until("an empty cluster", async () => {
+    const objects = await added();
+    for (const object of objects.filter(({ metadata }) => !metadata["deletionTimestamp"])) {
+      try {
+        await client.request("DELETE", `${await client.pathOf(object)}?propagationPolicy=Background`);
+      } catch (error) {
+        // Others go with their namespace.
+        if (!(error instanceof Refused && error.status === 404)) throw error;
+      }
+    }
+    return objects.length === 0;
+  });
+}

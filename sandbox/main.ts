@@ -1,0 +1,72 @@
+/** make sandbox: a stack brought up by the real engine, with stand-ins for what it talks to, left running for a look. */
+import { parseArgs } from "node:util";
+import { findPulumi, noEngine } from "../cli/engine.ts";
+import { UsageError } from "../cli/render/stack-file.ts";
+import { type Sandbox, startSandbox } from "./sandbox.ts";
+
+const usage = `node --import ./cli/start.mjs sandbox/main.ts --stack NAME [--once]
+
+Brings the stack up by the Pulumi engine, with local stand-ins for GitHub and Google Cloud, and leaves it running until
+Ctrl+C. --once ends as soon as it is up. Exit codes: 0 up, 1 the engine failed, 2 wrong call, 3 something is missing here.`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { stack: { type: "string" }, once: { type: "boolean" }, help: { type: "boolean" } },
+  });
+  if (values.help || !values.stack) {
+    console[values.help ? "log" : "error"](usage);
+    return values.help ? 0 : 2;
+  }
+  const pulumi = findPulumi();
+  if (!pulumi) {
+    console.error(`sandbox: ${noEngine}`);
+    return 3;
+  }
+  const began = performance.now();
+  const sandbox = await startSandbox(pulumi, values.stack);
+  try {
+    if (sandbox.missing.length > 0) {
+      for (const reason of sandbox.missing) console.error(`sandbox: ${reason}`);
+      return 3;
+    }
+    const { code } = await sandbox.engine.start(["up", "--yes", "--skip-preview"], {}, "", process.stdout).ended;
+    if (code !== 0) return 1;
+    console.log(`\n${summary(sandbox, (performance.now() - began) / 1000)}`);
+    if (!values.once) await interrupted();
+    return 0;
+  } finally {
+    await sandbox.close();
+  }
+}
+
+const interrupted = () =>
+  new Promise<void>((resolve) => {
+    // A timer keeps the process alive where a stack needs no server.
+    const forever = setInterval(() => {}, 2 ** 31 - 1);
+    process.once("SIGINT", () => resolve(clearInterval(forever)));
+    process.once("SIGTERM", () => resolve(clearInterval(forever)));
+  });
+
+function summary({ stack, folder, engine, parts, declaration }: Sandbox, seconds: number): string {
+  const variables = Object.entries(engine.env).map(([name, value]) => `export ${name}='${value}'`);
+  return [
+    `${stack} is up: ${declaration.resources.length} resources in ${seconds.toFixed(0)} s`,
+    ...parts.map(
+      ({ name, standIn, address }) => `  ${name.padEnd(13)}${standIn ? `${standIn.log.length} calls; ` : ""}${address}`,
+    ),
+    "",
+    "In another shell, the CLI on this state:",
+    `  cd ${folder}`,
+    ...variables.map((line) => `  ${line}`),
+    "  pulumi preview --refresh",
+    "",
+    "Ctrl+C ends it and deletes everything.",
+  ].join("\n");
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`sandbox: ${(error as Error).message}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,107 @@
+/** What the packages of declared resources talk to, and how a stack is told to talk to the sandbox's. */
+import { join } from "node:path";
+import { startDocker } from "./docker/index.ts";
+import { GitHub } from "./github/index.ts";
+import { endpoints, Google } from "./google/index.ts";
+import { startKubernetes } from "./kubernetes/index.ts";
+import type { Api, Drift } from "./stand-in/api.ts";
+import { StandIn } from "./stand-in/server.ts";
+
+/** What a stack expects to find: whoever creates repositories and projects is not this program. */
+export interface World {
+  owner: { login: string; id: number; type: "Organization" | "User" };
+  /** Names of the owner's repositories. */
+  repositories: string[];
+  projects: { id: string; number: string }[];
+}
+
+/** One thing that a stack talks to. */
+export interface Part {
+  name: string;
+  /** Where it answers. */
+  address: string;
+  /** Provider settings: full config key to value. */
+  config: Record<string, string>;
+  /** Environment variables of the engine. */
+  env: Record<string, string>;
+  /** Values that must be seen nowhere, by what they are. */
+  secrets: Record<string, string>;
+  /** Absent where the real thing runs. */
+  standIn?: StandIn;
+  /** All that it holds for the stack, as plain data. */
+  held(): Promise<unknown>;
+  /** Changes that can be made behind the engine's back. */
+  drifts(): Promise<Drift[]>;
+  /** Tells it of what a changed config expects to find. */
+  expect?(world: World): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the part for a package of resources (the text before the first colon of their types).
+ * @param folder for what the part writes @throws Missing where it cannot start here
+ */
+export const starters: Record<string, (world: World, token: string, folder: string) => Promise<Part>> = {
+  async github(world, token) {
+    const api = new GitHub({ ...world, token });
+    return standsIn(api, (url) => ({
+      config: { "github:baseUrl": `${url}/` },
+      env: { GITHUB_TOKEN: token },
+      secrets: { GITHUB_TOKEN: token },
+      expect: ({ repositories }) => api.expect(repositories),
+    }));
+  },
+  async gcp(world, token) {
+    const api = new Google({ ...world, token });
+    return standsIn(api, (url) => ({
+      config: endpoints(url),
+      // The list of regions comes from a service that has no custom endpoint.
+      env: { GOOGLE_OAUTH_ACCESS_TOKEN: token, PULUMI_GCP_SKIP_REGION_VALIDATION: "true" },
+      secrets: { GOOGLE_OAUTH_ACCESS_TOKEN: token },
+      expect: ({ projects }) => api.expect(projects),
+    }));
+  },
+  async kubernetes(_, __, folder) {
+    const { name, kubeconfig, objects, drifts, close } = await startKubernetes(join(folder, "kubernetes"));
+    return {
+      name,
+      address: kubeconfig,
+      // A provider of the program's own does not get the stack's config, but the environment.
+      config: { "kubernetes:kubeconfig": kubeconfig },
+      env: { KUBECONFIG: kubeconfig },
+      secrets: {},
+      held: objects,
+      drifts,
+      close,
+    };
+  },
+  async docker(_, __, folder) {
+    const { name, host, objects, drifts, close } = await startDocker(join(folder, "docker"));
+    return {
+      name,
+      address: host,
+      config: { "docker:host": host },
+      env: { DOCKER_HOST: host },
+      secrets: {},
+      held: objects,
+      drifts,
+      close,
+    };
+  },
+};
+
+async function standsIn(
+  api: Api,
+  settings: (url: string) => Pick<Part, "config" | "env" | "secrets" | "expect">,
+): Promise<Part> {
+  const standIn = await StandIn.start(api);
+  return {
+    name: api.name,
+    address: `${standIn.url}/_sandbox/state, .../calls, .../faults`,
+    ...settings(standIn.url),
+    standIn,
+    held: async () => api.snapshot(),
+    drifts: async () => api.drifts(),
+    close: () => standIn.close(),
+  };
+}

@@ -1,0 +1,145 @@
+/** A stack on a throw-away state, with stand-ins for what it talks to. The program knows nothing of it. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { Engine, root } from "../cli/engine.ts";
+import { type Declaration, declare } from "../cli/render/program.ts";
+import { readStackFile } from "../cli/render/stack-file.ts";
+import { Missing } from "./daemon.ts";
+import { type Part, starters, type World } from "./parts.ts";
+
+/** A stack's config: full key to value, as its file has it. */
+export type Config = Record<string, unknown>;
+
+/** What Pulumi.<stack>.yaml of the checkout says. */
+export const configOf = (stack: string): Config => fileOf(root, stack).config ?? {};
+
+/** One stack in its sandbox. */
+export interface Sandbox {
+  stack: string;
+  /** Holds the project, the stack's file and the state. */
+  folder: string;
+  engine: Engine;
+  parts: Part[];
+  /** What cannot start here, each with the reason: the stack cannot be brought up. */
+  missing: string[];
+  /** Values that must be seen nowhere in clear text, by what they are. */
+  canaries: Map<string, string>;
+  /** What the render says of the stack as it is configured now. */
+  declaration: Declaration;
+  /** Gives the stack another config; secrets stay. */
+  configure(config: Config): Promise<void>;
+  /** Ends what runs and deletes the folder. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts what a stack's resources talk to and lays the stack beside it.
+ * @param pulumi the CLI
+ * @param config @default what the stack's file says
+ * @example
+ * const sandbox = await startSandbox(pulumi, "dev");
+ * await sandbox.engine.run(["up", "--yes", "--skip-preview"]);
+ * await sandbox.close();
+ */
+export async function startSandbox(pulumi: string, stack: string, config = configOf(stack)): Promise<Sandbox> {
+  const folder = mkdtempSync(join(tmpdir(), `esteira-${stack}-`));
+  const project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")) as object;
+  writeFileSync(join(folder, "Pulumi.yaml"), stringify({ ...project, main: join(root, "index.ts") }));
+
+  const parts: Part[] = [];
+  const missing: string[] = [];
+  const render = () => declare(root, stack, readStackFile(folder, stack));
+  const configure = async (wanted: Config) => {
+    const { config: old = {}, ...rest } = fileOf(folder, stack);
+    const secrets = old["esteira:secrets"] ? { "esteira:secrets": old["esteira:secrets"] } : {};
+    const settings = Object.assign({}, ...parts.map((part) => part.config)) as Config;
+    const text = stringify({ ...rest, config: { ...wanted, ...settings, ...secrets } });
+    writeFileSync(join(folder, `Pulumi.${stack}.yaml`), text);
+    sandbox.declaration = await render();
+    const world = worldOf(wanted, sandbox.declaration);
+    for (const part of parts) part.expect?.(world);
+  };
+  const sandbox = { stack, folder, parts, missing, configure, canaries: new Map<string, string>() } as Sandbox;
+  sandbox.close = async () => {
+    await Promise.all(parts.map((part) => part.close()));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await configure(config);
+    const world = worldOf(config, sandbox.declaration);
+    for (const name of packagesOf(sandbox.declaration)) {
+      try {
+        parts.push(await starters[name]!(world, canary(), folder));
+      } catch (error) {
+        if (!(error instanceof Missing)) throw error;
+        missing.push(error.message);
+      }
+    }
+    await configure(config);
+    for (const part of parts) {
+      for (const [name, value] of Object.entries(part.secrets)) sandbox.canaries.set(name, value);
+    }
+    sandbox.engine = new Engine(pulumi, folder, {
+      PULUMI_BACKEND_URL: `file://${folder}`,
+      PULUMI_CONFIG_PASSPHRASE: "sandbox",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      // What escapes the sandbox finds nobody; the CLI may still download its providers.
+      HTTPS_PROXY: `http://${nowhere}`,
+      NO_PROXY: "127.0.0.1,localhost,get.pulumi.com",
+      GCE_METADATA_HOST: nowhere,
+      ...(Object.assign({}, ...parts.map(({ env }) => env)) as Record<string, string>),
+    });
+    await sandbox.engine.run(["stack", "init", stack]);
+    for (const { path } of readStackFile(folder, stack).needs) {
+      const value = canary();
+      sandbox.canaries.set(path, value);
+      await sandbox.engine.run(
+        ["config", "set", "--stack", stack, "--secret", "--path", `esteira:secrets.${path}`],
+        {},
+        value,
+      );
+    }
+    return sandbox;
+  } catch (error) {
+    await sandbox.close();
+    throw error;
+  }
+}
+
+/** An address where nobody listens. */
+const nowhere = "127.0.0.1:9";
+
+/** A value found nowhere by chance. */
+const canary = () => `canary-${randomBytes(12).toString("hex")}`;
+
+/** The packages whose providers the stack uses. */
+const packagesOf = ({ resources }: Declaration): string[] =>
+  [...new Set(resources.map(({ type }) => type.split(":")[0]!))].filter((name) => name in starters);
+
+function worldOf(config: Config, { resources }: Declaration): World {
+  const strings = (key: string) => [
+    ...new Set(resources.map(({ inputs }) => inputs[key]).filter((value) => typeof value === "string")),
+  ];
+  const systems = Object.values(config).filter((value): value is Config => typeof value === "object" && value !== null);
+  const numberOf = (id: string) => systems.find(({ project }) => project === id)?.["projectNumber"] ?? 111111111111;
+  return {
+    owner: {
+      login: String(config["github:owner"] ?? ""),
+      id: Number(config["esteira:ownerId"] ?? 4242),
+      type: config["esteira:ownerType"] === "user" ? "User" : "Organization",
+    },
+    repositories: strings("repository"),
+    projects: strings("project").map((id) => ({ id, number: String(numberOf(id)) })),
+  };
+}
+
+function fileOf(folder: string, stack: string): { config?: Config } {
+  try {
+    return (parse(readFileSync(join(folder, `Pulumi.${stack}.yaml`), "utf8")) as object | null) ?? {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,84 @@
+/** One function more, and one less: what the engine then does, and what it sends. */
+import assert from "node:assert/strict";
+import type { DeclaredResource } from "../../cli/render/program.ts";
+import { type Config, configOf, type Sandbox } from "../../sandbox/sandbox.ts";
+import { held, preview, sandboxOf, up } from "./support.ts";
+
+const system = "esteira:equidade";
+const added = "cloud-function-10";
+
+describe("One function", function () {
+  this.timeout(600_000);
+  const config = configOf("dev");
+  const equidade = config[system] as { functions: string[] };
+  const [first, ...rest] = equidade.functions;
+  // Between the others, so that whatever goes by position would move.
+  const more: Config = { ...config, [system]: { ...equidade, functions: [first, added, ...rest] } };
+  let sandbox: Sandbox;
+  let without: Record<string, unknown>;
+  let fewResources: DeclaredResource[];
+
+  before(async function () {
+    sandbox = await sandboxOf.call(this, "dev", more);
+    await sandbox.configure(config);
+    await up(sandbox);
+    without = await held(sandbox);
+    fewResources = sandbox.declaration.resources;
+  });
+  after(() => sandbox?.close());
+
+  it("more creates what bears its name and changes the two lists that name it", async () => {
+    await sandbox.configure(more);
+    const steps = await preview(sandbox);
+    const known = new Set(fewResources.map(({ urn }) => urn));
+    const created = sandbox.declaration.resources.filter(({ urn }) => !known.has(urn));
+    assert.ok(created.every(({ name }) => name.includes(added)));
+    assert.deepEqual(did(steps, "create"), created.map(({ name }) => name).sort());
+    assert.deepEqual(did(steps, "update"), lists);
+    assert.deepEqual(others(steps), []);
+    const writes = await writesOf(() => up(sandbox));
+    assert.deepEqual(writes["GitHub"], [
+      "repos/create-or-update-file-contents",
+      "repos/create-or-update-file-contents",
+    ]);
+    await sandbox.engine.run(["preview", "--expect-no-changes"]);
+  });
+
+  it("less deletes just that, and the others are as they were", async () => {
+    await sandbox.configure(config);
+    const steps = await preview(sandbox);
+    assert.ok(did(steps, "delete").every((name) => name.includes(added)));
+    assert.deepEqual(did(steps, "update"), lists);
+    assert.deepEqual(others(steps, "delete"), []);
+    await up(sandbox);
+    assert.deepEqual(await held(sandbox), without);
+  });
+
+  /** Whose workflows may act as the deployer, and to whom the package sends its releases. */
+  const lists = ["equidade-deployer-federated", "equidade-package-.github/workflows/trigger-deploys-dev.yml"];
+
+  const did = (steps: Awaited<ReturnType<typeof preview>>, op: string) =>
+    steps
+      .filter((step) => step.op === op)
+      .map(({ urn }) => urn.slice(urn.lastIndexOf("::") + 2))
+      .sort();
+
+  const others = (steps: Awaited<ReturnType<typeof preview>>, ...ops: string[]) =>
+    steps.filter(({ op }) => !["same", "create", "update", ...ops].includes(op)).map(({ op, urn }) => `${op} ${urn}`);
+
+  /** The operations that changed something meanwhile, by service. */
+  async function writesOf(action: () => Promise<unknown>): Promise<Record<string, string[]>> {
+    const marks = sandbox.parts.map(({ standIn }) => standIn!.log.length);
+    await action();
+    return Object.fromEntries(
+      sandbox.parts.map(({ name, standIn }, index) => [
+        name,
+        standIn!.log
+          .slice(marks[index])
+          .filter(({ method }) => method !== "GET")
+          .map(({ operation }) => operation)
+          .sort(),
+      ]),
+    );
+  }
+});

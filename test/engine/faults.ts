@@ -1,0 +1,108 @@
+/**
+ * What goes wrong on the way: the engine dies, services fail. Whatever it is, running `up` again brings the stack to
+ * where an undisturbed one is, with nothing twice and nothing lost.
+ */
+import assert from "node:assert/strict";
+import { root } from "../../cli/engine.ts";
+import { recover } from "../../cli/recover.ts";
+import { stacksIn } from "../../cli/render/stack-file.ts";
+import { configOf, type Sandbox } from "../../sandbox/sandbox.ts";
+import { type Fault, failNext, faults } from "../../sandbox/stand-in/faults.ts";
+import type { StandIn } from "../../sandbox/stand-in/server.ts";
+import { assertSecretsKept, assertUnderstood, held, sandboxOf, up } from "./support.ts";
+
+const kills = 10;
+
+/** Stacks with a system in them. */
+const stacks = stacksIn(root).filter((stack) =>
+  Object.values(configOf(stack)).some((value) => typeof value === "object"),
+);
+
+for (const stack of stacks) {
+  describe(`${stack}, disturbed`, function () {
+    this.timeout(1_800_000);
+    let undisturbed: Record<string, unknown>;
+    let writes: number;
+
+    before(async function () {
+      await inSandbox.call(this, stack, async (sandbox) => {
+        await up(sandbox);
+        undisturbed = await held(sandbox);
+        writes = standInsOf(sandbox)
+          .flatMap(({ log }) => log)
+          .filter(changes).length;
+      });
+    });
+
+    it(`converges when the engine is killed at ${kills} moments of an up`, async function () {
+      await inSandbox.call(this, stack, async (sandbox) => {
+        const each = Math.ceil(writes / (kills + 1));
+        let left = kills;
+        for (; left > 0; left--) if (!(await killedAfter(sandbox, each, left % 2 === 0))) break;
+        assert.equal(left, 0, "it came up too early to be killed as often");
+        await converges(sandbox);
+      });
+    });
+
+    for (const [fault, what] of Object.entries(faults) as [Fault, string][]) {
+      it(`converges when each kind of call meets ${what}`, async function () {
+        await inSandbox.call(this, stack, async (sandbox) => {
+          const standIns = standInsOf(sandbox);
+          const hits = standIns.map((standIn) => failNext(standIn, fault));
+          await converges(sandbox);
+          for (const [index, { log }] of standIns.entries()) {
+            assert.deepEqual(hits[index]!.toSorted(), [...new Set(log.map(({ operation }) => operation))].sort());
+          }
+        });
+      });
+    }
+
+    /** Runs `up`, again and again, as a person would, and holds what came of it against the undisturbed stack. */
+    async function converges(sandbox: Sandbox): Promise<void> {
+      const { engine, folder } = sandbox;
+      const said: string[] = [];
+      const once = () => recover({ engine, stack, folder, tell: (line) => said.push(line), agree: async () => true });
+      let runs = 1;
+      while (!(await once())) assert.ok(++runs < 20, said.join("\n"));
+      assert.deepEqual(await held(sandbox), undisturbed);
+      await engine.run(["preview", "--refresh", "--expect-no-changes"]);
+      assertUnderstood(sandbox);
+      assertSecretsKept(sandbox);
+    }
+  });
+}
+
+/** A stack of its own for one test. */
+async function inSandbox(this: Mocha.Context, stack: string, test: (sandbox: Sandbox) => Promise<void>): Promise<void> {
+  const sandbox = await sandboxOf.call(this, stack);
+  try {
+    await test(sandbox);
+  } finally {
+    await sandbox.close();
+  }
+}
+
+/**
+ * Runs `up` and kills it in the midst of a change: before the service has seen it, or after, when nobody learns of it.
+ * @returns whether there were changes enough
+ */
+async function killedAfter(sandbox: Sandbox, count: number, seen: boolean): Promise<boolean> {
+  let left = count;
+  const running = sandbox.engine.start(["up", "--yes", "--skip-preview"]);
+  for (const standIn of standInsOf(sandbox)) {
+    standIn.intercept = async (call, answer) => {
+      if (!changes(call) || --left !== 0) return left < 0 ? undefined : answer();
+      if (seen) answer();
+      running.kill();
+      return undefined;
+    };
+  }
+  await running.ended;
+  for (const standIn of standInsOf(sandbox)) standIn.intercept = undefined;
+  // The killed engine's lock is still there.
+  await sandbox.engine.run(["cancel", "--yes"]);
+  return left <= 0;
+}
+
+const changes = ({ method }: { method: string }) => method !== "GET";
+const standInsOf = ({ parts }: Sandbox): StandIn[] => parts.flatMap(({ standIn }) => standIn ?? []);
