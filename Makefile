@@ -4,11 +4,13 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine check bench preview up
+.PHONY: help render generate test test-engine check bench bench-engine preview up recover sandbox kubernetes
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
 PYTHON_TOOLS := .tools/python.stamp
+SANDBOX := sandbox/node_modules/.package-lock.json .tools/google-apis.stamp
+KUBERNETES := .tools/kubernetes.stamp
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
 WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
@@ -21,10 +23,10 @@ help: ## What can be made
 render: $(NODE_MODULES) ## What `pulumi up` would declare, offline: make render STACK=prod
 	@node --import ./cli/start.mjs cli/render.ts --stack $(STACK)
 
-test: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Every test that needs no engine
-	mocha "test/**/*.test.ts"
+test: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Every test that needs no engine
+	mocha "test/**/*.test.ts" "sandbox/test/*.test.ts"
 
-check: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, scripts, workflows
+check: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, scripts, workflows
 	node node_modules/typescript-7/bin/tsc
 	biome check --error-on-warnings .
 	ruff check
@@ -33,20 +35,41 @@ check: $(NODE_MODULES) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, scripts, wor
 	actionlint $(WORKFLOWS)
 	zizmor --offline --no-progress --quiet $(WORKFLOWS)
 
-test-engine: $(NODE_MODULES) ## The render against the real engine's preview (needs a pulumi on PATH)
-	mocha test/engine/preview.ts test/engine/cloud-function.ts
+test-engine: $(NODE_MODULES) $(SANDBOX) ## Every stack by the real engine in the sandbox (needs a pulumi on PATH)
+	mocha "test/engine/*.ts" "sandbox/test/real/*.ts"
+
+sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an account: make sandbox STACK=dev
+	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
+
+kubernetes: $(KUBERNETES) ## A Kubernetes for the sandbox: some minutes of building, 2 GB
 
 bench: $(NODE_MODULES) ## Measure, and write docs/benchmarks.md
 	node --import ./cli/start.mjs cli/bench.ts
 
+bench-engine: $(NODE_MODULES) $(SANDBOX) ## Measure the engine in the sandbox, and write it there too
+	node --import ./cli/start.mjs sandbox/bench/main.ts
+
 preview up: $(NODE_MODULES) ## With the Pulumi engine: make preview STACK=dev
 	$(PULUMI) $@ --stack $(STACK)
+
+recover: $(NODE_MODULES) ## Finish an `up` that was cut off: make recover STACK=prod
+	@node --import ./cli/start.mjs cli/recover.ts --stack $(STACK)
 
 generate: $(NODE_MODULES) ## Write rendered/, the schemas and the render in README again
 	npm run --silent generate
 
 $(NODE_MODULES): package-lock.json
 	npm ci --no-audit --no-fund
+	@touch $@
+
+sandbox/node_modules/.package-lock.json: sandbox/package-lock.json
+	npm ci --prefix sandbox --no-audit --no-fund
+	@touch $@
+
+# Google's descriptions of its APIs, which its Python library brings along.
+.tools/google-apis.stamp: sandbox/google/apis.txt
+	rm -rf .tools/google-apis
+	python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .tools/google-apis -r $<
 	@touch $@
 
 # Linters and a workflow runner, pinned by test/tools' lock files.
@@ -59,4 +82,8 @@ $(PYTHON_TOOLS): test/tools/requirements.txt
 	python3 -m venv .tools/python
 	.tools/python/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
 	mkdir -p .tools/bin && ln -sf ../python/bin/zizmor ../python/bin/shellcheck ../python/bin/ruff .tools/bin/
+	@touch $@
+
+$(KUBERNETES): $(wildcard sandbox/kubernetes/tools/*) $(wildcard sandbox/kubernetes/tools/crds/*)
+	sandbox/kubernetes/tools/build.sh
 	@touch $@

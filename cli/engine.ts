@@ -44,6 +44,7 @@ export interface Running {
 
 /** The CLI in a folder that holds a project. */
 export class Engine {
+  readonly #running = new Set<Running>();
   readonly #pulumi: string;
   readonly #folder: string;
   /** All that its commands have printed. */
@@ -68,6 +69,11 @@ export class Engine {
     throw new Error(`pulumi ${args.join(" ")} ended with ${code ?? "a signal"}\n${errorsIn(out)}${error}`);
   }
 
+  /** Kills every command under way. */
+  kill(): void {
+    for (const running of this.#running) running.kill();
+  }
+
   /** Starts a command. @param shown where its output goes too */
   start(args: readonly string[], env: Record<string, string> = {}, input = "", shown?: Writable): Running {
     const child = spawn(this.#pulumi, [...args, "--non-interactive", "--color", "never"], {
@@ -87,11 +93,14 @@ export class Engine {
         resolve({ code: code ?? undefined, out, error });
       });
     });
-    return { pid: child.pid!, ended, kill: () => process.kill(-child.pid!, "SIGKILL") };
+    const running = { pid: child.pid!, ended, kill: () => process.kill(-child.pid!, "SIGKILL") };
+    this.#running.add(running);
+    void ended.finally(() => this.#running.delete(running));
+    return running;
   }
 }
 
-/** With --json the errors stand among the diagnostics. */
+/** The errors in a command's output: with --json they stand among the diagnostics, else on lines of their own. */
 function errorsIn(out: string): string {
   try {
     const { diagnostics = [] } = JSON.parse(out) as { diagnostics?: { severity: string; message: string }[] };
@@ -100,6 +109,8 @@ function errorsIn(out: string): string {
       .map(({ message }) => `${message}\n`)
       .join("");
   } catch {
-    return out;
+    // The summary: after the progress, before outputs and counts.
+    const [, summary = out] = out.split("\nDiagnostics:\n");
+    return summary.split(/^(?:Outputs|Resources):$/m)[0]!.replaceAll(/^ *warning: .*\n/gm, "");
   }
 }

@@ -22,6 +22,9 @@ interface Refused {
   id: string;
 }
 
+/** What the program declares, by URN. */
+type Declared = Map<string, DeclaredResource>;
+
 export interface Recovery {
   engine: Engine;
   stack: string;
@@ -40,10 +43,12 @@ export interface Recovery {
 export async function recover({ engine, stack, folder, tell = console.log, agree }: Recovery): Promise<boolean> {
   const stackFile = readStackFile(folder, stack);
   const { resources } = await declare(root, stack, stackFile);
-  const declared = new Map(resources.map((resource) => [resource.urn, resource]));
-  await forgetPendingCreates(engine, stack);
+  const declared: Declared = new Map(resources.map((resource) => [resource.urn, resource]));
+  const ask = githubOf(engine, stack, stackFile.config);
+  await edit(engine, stack, forgetPendingCreates);
   for (let adopted = new Set<string>(); ; ) {
     const { code, refusals, errors } = await up(engine, stack);
+    await edit(engine, stack, (deployment) => numberPolicies(deployment, declared, ask));
     if (code === 0) return true;
     const found = refusals.map((urn) => declared.get(urn)).filter((resource) => resource !== undefined);
     const fresh = found.filter(({ urn }) => !adopted.has(urn));
@@ -51,7 +56,6 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
       for (const error of errors) tell(error);
       return false;
     }
-    const ask = githubOf(engine, stack, stackFile.config);
     const known: Refused[] = [];
     for (const resource of fresh) {
       const id = await importIds[resource.type]?.(resource.inputs, ask);
@@ -59,14 +63,19 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
       tell(`exists: ${resource.name} (${id ?? "its ID is not known here; see `pulumi import`"})`);
     }
     if (known.length === 0 || !(await agree(known.map(({ id }) => id)))) return false;
-    await adopt(engine, stack, known);
+    try {
+      await adopt(engine, stack, known);
+    } catch (error) {
+      tell((error as Error).message);
+      return false;
+    }
     adopted = new Set([...adopted, ...known.map(({ resource }) => resource.urn)]);
     tell(`${known.length} taken into the state; going on`);
   }
 }
 
 /** What says that a create came too late. */
-const exists = /already exist|already own it|must be unique|Error 409/i;
+const exists = /already exist|already own it|must be unique/i;
 
 /** One line of `pulumi up --json`. */
 interface EngineEvent {
@@ -116,16 +125,41 @@ async function adopt(engine: Engine, stack: string, refused: Refused[]): Promise
   }
 }
 
-/** An engine that died leaves a note of what it was creating. It is looked up anew, so the note has served. */
-async function forgetPendingCreates(engine: Engine, stack: string): Promise<void> {
-  const state = JSON.parse(await engine.run(["stack", "export", "--stack", stack])) as {
-    deployment: { pending_operations?: { type: string }[] };
-  };
-  const pending = state.deployment.pending_operations ?? [];
-  const rest = pending.filter(({ type }) => type !== "creating");
-  if (rest.length === pending.length) return;
-  const deployment = { ...state.deployment, pending_operations: rest };
-  await engine.run(["stack", "import", "--stack", stack], {}, JSON.stringify({ ...state, deployment }));
+/** What `pulumi stack export` writes, as far as it is read here. */
+interface Deployment {
+  pending_operations?: { type: string }[];
+  resources?: { urn: string; type: string; id?: string; outputs?: Record<string, unknown> }[];
+}
+
+/** Changes the state, where there is something to change. @param change whether it has changed something */
+async function edit(engine: Engine, stack: string, change: (deployment: Deployment) => boolean | Promise<boolean>) {
+  const state = JSON.parse(await engine.run(["stack", "export", "--stack", stack])) as { deployment: Deployment };
+  if (await change(state.deployment)) {
+    await engine.run(["stack", "import", "--stack", stack], {}, JSON.stringify(state));
+  }
+}
+
+/** An engine that died leaves a note of what it was creating; `up` finds out anew what came of it. */
+function forgetPendingCreates(deployment: Deployment): boolean {
+  const { pending_operations: pending = [] } = deployment;
+  deployment.pending_operations = pending.filter(({ type }) => type !== "creating");
+  return deployment.pending_operations.length < pending.length;
+}
+
+const policyType = "github:index/repositoryEnvironmentDeploymentPolicy:RepositoryEnvironmentDeploymentPolicy";
+
+/**
+ * GitHub answers the second create of a deployment policy with a redirect, out of which the provider reads policy 0
+ * (integrations/terraform-provider-github#3611): every refresh would lose it, and a destroy fail.
+ */
+async function numberPolicies({ resources = [] }: Deployment, declared: Declared, ask: Ask): Promise<boolean> {
+  const lost = resources.filter(({ type, id }) => type === policyType && id?.endsWith(":0"));
+  for (const resource of lost) {
+    const id = await importIds[policyType]!(declared.get(resource.urn)!.inputs, ask);
+    if (!id) throw new Error(`${resource.urn}: GitHub has no such deployment policy; delete it from the state`);
+    Object.assign(resource, { id, outputs: { ...resource.outputs, id, policyId: Number(id.split(":").at(-1)) } });
+  }
+  return lost.length > 0;
 }
 
 /** GitHub's API with the provider's own settings. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { startDocker } from "./docker/index.ts";
 import { GitHub } from "./github/index.ts";
-import { endpoints, Google } from "./google/index.ts";
+import { endpoints, Google, type Project } from "./google/index.ts";
 import { startKubernetes } from "./kubernetes/index.ts";
 import type { Api, Drift } from "./stand-in/api.ts";
 import { StandIn } from "./stand-in/server.ts";
@@ -12,7 +12,7 @@ export interface World {
   owner: { login: string; id: number; type: "Organization" | "User" };
   /** Names of the owner's repositories. */
   repositories: string[];
-  projects: { id: string; number: string }[];
+  projects: Project[];
 }
 
 /** One thing that a stack talks to. */
@@ -45,7 +45,8 @@ export const starters: Record<string, (world: World, token: string, folder: stri
   async github(world, token) {
     const api = new GitHub({ ...world, token });
     return standsIn(api, (url) => ({
-      config: { "github:baseUrl": `${url}/` },
+      // A stand-in needs no pause between writes.
+      config: { "github:baseUrl": `${url}/`, "github:writeDelayMs": "0" },
       env: { GITHUB_TOKEN: token },
       secrets: { GITHUB_TOKEN: token },
       expect: ({ repositories }) => api.expect(repositories),

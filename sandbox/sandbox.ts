@@ -119,20 +119,41 @@ const canary = () => `canary-${randomBytes(12).toString("hex")}`;
 const packagesOf = ({ resources }: Declaration): string[] =>
   [...new Set(resources.map(({ type }) => type.split(":")[0]!))].filter((name) => name in starters);
 
+/** What the stack expects to find: all that its resources name and none of them makes. */
 function worldOf(config: Config, { resources }: Declaration): World {
-  const strings = (key: string) => [
-    ...new Set(resources.map(({ inputs }) => inputs[key]).filter((value) => typeof value === "string")),
+  const named = (key: string, type = "") => [
+    ...new Set(
+      resources
+        .filter((resource) => resource.type.startsWith(type))
+        .map(({ inputs }) => inputs[key])
+        .filter((value) => typeof value === "string"),
+    ),
   ];
   const systems = Object.values(config).filter((value): value is Config => typeof value === "object" && value !== null);
   const numberOf = (id: string) => systems.find(({ project }) => project === id)?.["projectNumber"] ?? 111111111111;
+  const made = new Set(named("accountId", "gcp:serviceaccount/account:"));
+  const accountsOf = (id: string) => {
+    const emails = JSON.stringify(resources).matchAll(
+      new RegExp(`([a-z0-9-]+)@${id}\\.iam\\.gserviceaccount\\.com`, "g"),
+    );
+    return [...new Set([...emails].map(([, account]) => account!))].filter((account) => !made.has(account));
+  };
+  const ownBuckets = named("name", "gcp:storage/bucket:");
+  const buckets = named("bucket", "gcp:storage/bucketIAMMember:").filter((name) => !ownBuckets.includes(name));
   return {
     owner: {
       login: String(config["github:owner"] ?? ""),
       id: Number(config["esteira:ownerId"] ?? 4242),
       type: config["esteira:ownerType"] === "user" ? "User" : "Organization",
     },
-    repositories: strings("repository"),
-    projects: strings("project").map((id) => ({ id, number: String(numberOf(id)) })),
+    repositories: named("repository"),
+    projects: named("project").map((id, index) => ({
+      id,
+      number: String(numberOf(id)),
+      accounts: accountsOf(id),
+      // A bucket's name does not tell whose it is.
+      buckets: index === 0 ? buckets : [],
+    })),
   };
 }
 

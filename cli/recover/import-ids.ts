@@ -7,7 +7,7 @@ type Inputs = Record<string, unknown>;
 /** Asks GitHub's REST API. @param path below the API's root */
 export type Ask = (path: string) => Promise<unknown>;
 
-/** By type: the ID of the object that a create was refused for. Types whose creates are never refused so are not here. */
+/** By type: the ID of the object that there is already. A type whose creates are never refused for that is not here. */
 export const importIds: Record<string, (inputs: Inputs, github: Ask) => string | Promise<string | undefined>> = {
   "gcp:cloudfunctionsv2/function:Function": ({ project, location, name }) =>
     `projects/${project}/locations/${location}/functions/${name}`,
@@ -19,10 +19,24 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
   "gcp:serviceaccount/account:Account": ({ project, accountId }) =>
     `projects/${project}/serviceAccounts/${accountEmail(String(accountId), String(project))}`,
   "gcp:storage/bucket:Bucket": ({ project, name }) => `${project}/${name}`,
+  "github:index/actionsEnvironmentVariable:ActionsEnvironmentVariable": ({ repository, environment, variableName }) =>
+    `${repository}:${environment}:${variableName}`,
+  "github:index/actionsOrganizationVariable:ActionsOrganizationVariable": ({ variableName }) => String(variableName),
+  "github:index/actionsVariable:ActionsVariable": ({ repository, variableName }) => `${repository}:${variableName}`,
   "github:index/repositoryRuleset:RepositoryRuleset": async ({ repository, name }, github) => {
     const rulesets = (await github(`repos/{owner}/${repository}/rulesets`)) as { id: number; name: string }[];
     const ruleset = rulesets.find((each) => each.name === name);
     return ruleset && `${repository}:${ruleset.id}`;
+  },
+  "github:index/repositoryEnvironmentDeploymentPolicy:RepositoryEnvironmentDeploymentPolicy": async (
+    inputs,
+    github,
+  ) => {
+    const [repository, environment] = [String(inputs["repository"]), String(inputs["environment"])];
+    const path = `repos/{owner}/${repository}/environments/${encodeURIComponent(environment)}/deployment-branch-policies`;
+    const { branch_policies: policies } = (await github(path)) as { branch_policies: { id: number; name: string }[] };
+    const policy = policies.find(({ name }) => name === (inputs["branchPattern"] ?? inputs["tagPattern"]));
+    return policy && `${repository}:${environment}:${policy.id}`;
   },
   "github:index/repositoryPullRequest:RepositoryPullRequest": async ({ baseRepository, headRef }, github) => {
     const [pull] = (await github(`repos/{owner}/${baseRepository}/pulls?head={owner}:${headRef}`)) as {

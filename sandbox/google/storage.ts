@@ -4,7 +4,7 @@ import type { Call, Drift, Handler, Reply } from "../stand-in/api.ts";
 import { related } from "../stand-in/discovery.ts";
 import { GoogleError, invalid } from "./errors.ts";
 import type { Policy } from "./policies.ts";
-import { newEtag, now, page, type Service, type World } from "./world.ts";
+import { newEtag, now, type Project, page, type Service, type World } from "./world.ts";
 
 interface Lock {
   enabled?: boolean;
@@ -164,8 +164,14 @@ export class Storage implements Service {
     );
   }
 
+  expect({ id, buckets = [] }: Project): void {
+    for (const name of buckets) if (!this.#world.buckets.has(name)) this.#createBucket(id, { name } as BucketMetadata);
+  }
+
   drifts(): Drift[] {
-    return [...this.#world.buckets.values()].flatMap((bucket) => {
+    const given = new Set([...this.#world.projects.values()].flatMap(({ buckets = [] }) => buckets));
+    const own = [...this.#world.buckets.values()].filter(({ metadata }) => !given.has(metadata.name));
+    return own.flatMap((bucket) => {
       const { metadata, objects } = bucket;
       const { iamConfiguration, labels, name } = metadata;
       return [

@@ -21,6 +21,8 @@ export interface Project {
   topics?: readonly string[];
   /** IDs of service accounts, the part before the at sign. @default none */
   accounts?: readonly string[];
+  /** Names of Cloud Storage buckets. @default none */
+  buckets?: readonly string[];
   /** APIs that are on: `run.googleapis.com`. @default none */
   services?: readonly string[];
 }

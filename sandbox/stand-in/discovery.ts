@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Call, Description } from "./api.ts";
 
-/** Where `test/tools/google-apis.txt` is installed. */
+/** Where `sandbox/google/apis.txt` is installed. */
 export const documents = join(
   import.meta.dirname,
   "../../.tools/google-apis/googleapiclient/discovery_cache/documents",

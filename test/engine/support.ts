@@ -47,9 +47,13 @@ export async function preview({ engine }: Sandbox, ...flags: string[]): Promise<
 
 export const up = ({ engine }: Sandbox, ...flags: string[]) => engine.run(["up", "--yes", "--skip-preview", ...flags]);
 
-/** What the sandbox' services hold, by service. */
-export const held = async ({ parts }: Sandbox): Promise<Record<string, unknown>> =>
-  Object.fromEntries(await Promise.all(parts.map(async (part) => [part.name, await part.held()])));
+/** What the sandbox' services hold, by service; secrets, which differ from sandbox to sandbox, by their names. */
+export async function held({ parts, canaries }: Sandbox): Promise<Record<string, unknown>> {
+  const all = await Promise.all(parts.map(async (part) => [part.name, await part.held()]));
+  let text = JSON.stringify(Object.fromEntries(all));
+  for (const [name, value] of canaries) text = text.replaceAll(value, `the secret ${name}`);
+  return JSON.parse(text) as Record<string, unknown>;
+}
 
 /** The stand-ins knew everything that they were asked, and it was as the services' descriptions have it. */
 export function assertUnderstood({ parts }: Sandbox): void {

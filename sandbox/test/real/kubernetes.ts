@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Missing, until } from "../daemon.ts";
-import { type KubernetesObject, Refused } from "../kubernetes/client.ts";
-import { type Kubernetes, startKubernetes } from "../kubernetes/index.ts";
+import { Missing, until } from "../../daemon.ts";
+import { type KubernetesObject, Refused } from "../../kubernetes/client.ts";
+import { type Kubernetes, startKubernetes } from "../../kubernetes/index.ts";
 
 describe("the sandbox's Kubernetes", function () {
   this.timeout(180_000);

@@ -1,4 +1,4 @@
-module esteira/test/tools/kubernetes
+module esteira/sandbox/kubernetes/tools
 
 go 1.26.0
 

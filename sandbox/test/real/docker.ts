@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Missing, until } from "../daemon.ts";
-import { type Docker, startDocker } from "../docker/index.ts";
+import { Missing, until } from "../../daemon.ts";
+import { type Docker, startDocker } from "../../docker/index.ts";
 
 describe("the sandbox's Docker", function () {
   this.timeout(120_000);
