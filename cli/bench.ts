@@ -1,14 +1,13 @@
-/** make bench: measures the render in processes of its own and writes docs/benchmarks.md. */
+/** make bench: measures the render in processes of its own and writes its part of docs/benchmarks.md. */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
 import { join } from "node:path";
+import { machine, median, writeSection } from "./bench/section.ts";
+import { root } from "./engine.ts";
 import { artefacts } from "./render/artefacts.ts";
 import { check } from "./render/checks.ts";
 import { declare, firstResource } from "./render/program.ts";
 import { readStackFile } from "./render/stack-file.ts";
 
-const root = join(import.meta.dirname, "..");
 const runs = 5;
 const sizes = [3, 10, 100, 1000];
 
@@ -39,8 +38,6 @@ async function measure(count: number): Promise<Figures> {
   };
 }
 
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
 const inProcess = (count: number): Figures =>
   JSON.parse(
     execFileSync(process.execPath, ["--import", join(root, "cli/start.mjs"), import.meta.filename, String(count)], {
@@ -64,11 +61,8 @@ function report(): string {
   });
   const [small, large] = [rows.at(-2)!, rows.at(-1)!];
   const each = (time: number, resources: number) => (time / resources).toFixed(2);
-  return `# Benchmarks
-
-Written by \`make bench\`; every figure is the median of whole processes, ${runs} a row (3 for 1,000 functions), counted
-from the process' start. ${cpus().length} cores (${cpus()[0]!.model.trim()}), Node ${process.versions.node}. Absolute times are
-this machine's; compare ratios within one run.
+  return `Written by \`make bench\`; every figure is the median of whole processes, ${runs} a row (3 for 1,000 functions), counted
+from the process' start. ${machine}.
 
 The render of prod with its functions replaced by as many as the row says:
 
@@ -94,4 +88,4 @@ ${rows
 
 const [count] = process.argv.slice(2);
 if (count) console.log(JSON.stringify(await measure(Number(count))));
-else writeFileSync(join(root, "docs/benchmarks.md"), report());
+else writeSection("The offline render", report());

@@ -11,17 +11,28 @@ export const root = join(import.meta.dirname, "..");
 export const noEngine =
   "there is no pulumi on PATH, and the pinned npm package could not download it; `make render` works without one";
 
-/** The machine's own CLI, else the pinned package's if it can download one. */
-export function findPulumi(): string | undefined {
-  const packaged = join(root, "node_modules/.bin");
-  for (const folder of process.env["PATH"]!.split(delimiter).filter((each) => each !== packaged)) {
-    try {
-      accessSync(join(folder, "pulumi"), constants.X_OK);
-      return join(folder, "pulumi");
-    } catch {}
-  }
+/** The path of a command, in the first of some folders that has it. @param folders those of PATH by default */
+export const commandPath = (name: string, folders = process.env["PATH"]!.split(delimiter)): string | undefined =>
+  folders
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+
+/**
+ * The machine's own CLI, else the pinned package's if it can download one.
+ * @param packaged where the npm package's command is
+ */
+export function findPulumi(packaged = join(root, "node_modules/.bin")): string | undefined {
+  const folders = process.env["PATH"]!.split(delimiter).filter((each) => each !== packaged);
   const own = join(packaged, "pulumi");
-  return spawnSync(own, ["version"], { timeout: 120_000 }).status === 0 ? own : undefined;
+  const works = () => spawnSync(own, ["version"], { timeout: 120_000 }).status === 0;
+  return commandPath("pulumi", folders) ?? (works() ? own : undefined);
 }
 
 /** How a command ended. */
@@ -82,7 +93,8 @@ export class Engine {
       // A process group of its own, which can be killed as a whole.
       detached: true,
     });
-    child.stdin.end(input);
+    // Most commands read nothing, and may end before this is written.
+    child.stdin.on("error", () => {}).end(input);
     if (shown) for (const stream of [child.stdout, child.stderr]) stream.pipe(shown, { end: false });
     let [out, error] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text) => (out += text));

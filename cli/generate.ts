@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { auditSchema } from "../audit/schema.ts";
 import { stackFileSchema } from "../config.ts";
-
-const root = join(import.meta.dirname, "..");
+import { root } from "./engine.ts";
 
 /** The JSON Schemas of the project's interfaces: path to text. */
 export const schemas = (): Record<string, string> => ({

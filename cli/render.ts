@@ -7,13 +7,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ConfigError, setSecret } from "../config.ts";
+import { root } from "./engine.ts";
 import { type Artefacts, artefacts } from "./render/artefacts.ts";
 import { check, type Finding } from "./render/checks.ts";
 import { type Declaration, declare, defaultStackTraceLimit } from "./render/program.ts";
 import { counts, providers, tree } from "./render/report.ts";
 import { readStackFile, type StackFile, stacksIn, UsageError } from "./render/stack-file.ts";
-
-const root = resolve(import.meta.dirname, "..");
 
 /** One stack's render, whole and in memory. */
 export interface Render {

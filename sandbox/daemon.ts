@@ -1,27 +1,17 @@
 /** What the real services of the sandbox share: the reason why one cannot start, and processes that end with this one. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, openSync, readFileSync } from "node:fs";
+import { openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { commandPath as onPath, root } from "../cli/engine.ts";
 
 /** Why a part cannot start here, and what would mend it: one line. */
 export class Missing extends Error {}
 
-const built = join(import.meta.dirname, "../.tools/bin");
+const built = join(root, ".tools/bin");
 
 /** The path of a command: the machine's own, else the one that `make` builds. */
-export function commandPath(name: string): string | undefined {
-  return [...process.env["PATH"]!.split(delimiter), built]
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
+export const commandPath = (name: string): string | undefined => onPath(name) ?? onPath(name, [built]);
 
 /** A port of 127.0.0.1 that nobody listens on now. */
 export const freePort = (): Promise<number> =>

@@ -133,7 +133,7 @@ function worldOf(config: Config, { resources }: Declaration): World {
   const numberOf = (id: string) => systems.find(({ project }) => project === id)?.["projectNumber"] ?? 111111111111;
   const made = new Set(named("accountId", "gcp:serviceaccount/account:"));
   const accountsOf = (id: string) => {
-    const emails = JSON.stringify(resources).matchAll(
+    const emails = JSON.stringify(resources.map(({ inputs }) => inputs)).matchAll(
       new RegExp(`([a-z0-9-]+)@${id}\\.iam\\.gserviceaccount\\.com`, "g"),
     );
     return [...new Set([...emails].map(([, account]) => account!))].filter((account) => !made.has(account));

@@ -1,5 +1,5 @@
 import * as gcp from "@pulumi/gcp";
-import { ComponentResource, type ComponentResourceOptions, type Input } from "@pulumi/pulumi";
+import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
 import type { GrantTarget } from "../google/grant.ts";
 import { mebibytes } from "../google/names.ts";
 import { RuntimeAccount } from "../google/runtime-account.ts";
@@ -8,6 +8,8 @@ import { RuntimeAccount } from "../google/runtime-account.ts";
 export interface FunctionSource {
   bucket: Input<string>;
   object: Input<string>;
+  /** What must stand before it can be built. @default nothing */
+  ready?: readonly Resource[];
 }
 
 /** What reaches a function from outside. Words of `gcloud functions deploy --ingress-settings`. */
@@ -143,7 +145,8 @@ export class CloudFunction extends ComponentResource {
       },
       {
         parent: this,
-        dependsOn: [...this.account.ready],
+        // Not the whole component: its account is made while the build's is.
+        dependsOn: [...this.account.ready, ...(args.source.ready ?? [])],
         ignoreChanges: ["buildConfig"],
         // So a preview says it, before what depends on the function is gone.
         protect: args.deletionPolicy === "PREVENT",

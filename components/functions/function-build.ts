@@ -101,7 +101,7 @@ export class FunctionBuild extends ComponentResource {
       ...buildRoles.map((role) => ({ role, on: `project ${project}` })),
       { role: sources.role, on: "buckets gcf-v2-sources-*" },
     ];
-    this.source = { bucket: bucket.name, object: object.name };
+    this.source = { bucket: bucket.name, object: object.name, ready: [this] };
     this.registerOutputs({ serviceAccount: this.account.email });
   }
 }

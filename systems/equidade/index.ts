@@ -72,7 +72,7 @@ export class Equidade extends ComponentResource {
         source: build.source,
         buildServiceAccount: build.account.fullName,
       };
-      const resource = new CloudFunction(`${name}-${fn.name}`, args, { parent: this, dependsOn: [apis, build] });
+      const resource = new CloudFunction(`${name}-${fn.name}`, args, { parent: this, dependsOn: [apis] });
       return { fn, resource };
     });
     const deployer = new Deployer(

@@ -1,151 +1,74 @@
-/** The real provider against a stand-in of Cloud Functions: what an `up` sends after the repository has deployed. */
+/** What an `up` sends to a function after its repository has deployed: what is here, and never a build. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { engine, requireEngine, root } from "./engine.ts";
+import { type Config, configOf, type Sandbox } from "../../sandbox/sandbox.ts";
+import type { StandIn } from "../../sandbox/stand-in/server.ts";
+import { sandboxOf, up } from "./support.ts";
 
-interface Write {
-  method: string;
-  /** What a PATCH changes. */
-  mask: string | null;
-}
-
-/** One function, created, changed and read as the API does; every operation is done at once. */
-class FunctionsApi {
-  readonly writes: Write[] = [];
-  function: Record<string, unknown> | undefined;
-  readonly server: Server = createServer((request, response) => {
-    let text = "";
-    request.on("data", (chunk) => {
-      text += chunk;
-    });
-    request.on("end", () => {
-      const { pathname, searchParams } = new URL(request.url!, "http://stand-in");
-      const method = request.method!;
-      const body = text ? (JSON.parse(text) as Record<string, unknown>) : {};
-      const name = "projects/my-project/locations/us-east1/functions/orders";
-      if (method !== "GET") this.writes.push({ method, mask: searchParams.get("updateMask") });
-      if (method === "POST") this.function = { ...body, name, state: "ACTIVE", environment: "GEN_2" };
-      if (method === "PATCH") {
-        for (const key of searchParams.get("updateMask")!.split(",")) this.function![key] = body[key];
-      }
-      if (method === "DELETE") this.function = undefined;
-      const operation = {
-        name: "projects/my-project/locations/us-east1/operations/o",
-        done: true,
-        response: this.function ?? {},
-      };
-      const answer = method === "GET" && !pathname.includes("/operations/") ? this.function : operation;
-      response.writeHead(answer ? 200 : 404, { "content-type": "application/json" });
-      response.end(JSON.stringify(answer ?? { error: { code: 404, message: "not found" } }));
-    });
-  });
-
-  /** What `gcloud functions deploy` leaves. */
-  deploy(runtime: string): void {
-    const buildConfig = this.function!["buildConfig"] as object;
-    this.function!["buildConfig"] = {
-      ...buildConfig,
-      runtime,
-      source: { storageSource: { bucket: "gcf-v2-sources-1", object: "orders/source.zip", generation: "77" } },
-    };
-    this.function!["labels"] = {
-      ...(this.function!["labels"] as object),
-      commit: "abc",
-      "deployment-tool": "cli-gcloud",
-    };
-  }
-}
+const system = "esteira:equidade";
 
 describe("A function that its repository has deployed", function () {
-  this.timeout(300_000);
-  const api = new FunctionsApi();
-  let folder: string;
-  before(async function () {
-    requireEngine.call(this);
-    await new Promise<void>((resolve) => api.server.listen(0, "127.0.0.1", resolve));
-    folder = mkdtempSync(join(tmpdir(), "esteira-function-"));
-    const { port } = api.server.address() as AddressInfo;
-    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    writeFileSync(
-      join(folder, "Pulumi.yaml"),
-      "name: test\nmain: index.ts\nruntime: { name: nodejs, options: { typescript: false } }\n",
-    );
-    writeFileSync(
-      join(folder, "Pulumi.test.yaml"),
-      `config:\n  gcp:cloudfunctions2CustomEndpoint: http://127.0.0.1:${port}/v2/\n  gcp:accessToken: x\n`,
-    );
-    writeFileSync(
-      join(folder, "index.ts"),
-      `import { CloudFunction } from "${root}/components/functions/cloud-function.ts";
-import { RuntimeAccount } from "${root}/components/google/runtime-account.ts";
-const account = new RuntimeAccount("runner", { email: "runner@my-project.iam.gserviceaccount.com", project: "my-project" });
-new CloudFunction("orders", {
-  project: "my-project", region: "us-east1", functionName: "orders", account, deletionPolicy: process.env.DELETION,
-  source: { bucket: "first", object: process.env.OBJECT }, runtime: process.env.RUNTIME, memory: process.env.MEMORY,
-});
-`,
-    );
-    await engine(folder, ["stack", "init", "test"]);
-  });
-  after(() => {
-    api.server.close();
-    if (folder) rmSync(folder, { recursive: true });
-  });
+  this.timeout(600_000);
+  const config = configOf("dev");
+  const name = "projects/equidade-dev/locations/southamerica-east1/functions/cloud-function-1";
+  let sandbox: Sandbox;
+  let google: StandIn;
 
-  const up = async (OBJECT: string, RUNTIME: string, MEMORY: string, ...flags: string[]) => {
-    api.writes.length = 0;
-    await engine(folder, ["up", "--yes", "--skip-preview", "--stack", "test", ...flags], {
-      OBJECT,
-      RUNTIME,
-      MEMORY,
-      DELETION: "PREVENT",
-    });
-    return [...api.writes];
+  before(async function () {
+    sandbox = await sandboxOf.call(this, "dev", config);
+    google = sandbox.parts.find(({ standIn }) => standIn?.api.name === "Google Cloud")!.standIn!;
+    await up(sandbox);
+  });
+  after(() => sandbox?.close());
+
+  /** A request as the deploy's gcloud makes it. */
+  async function ask(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
+    const headers = { authorization: `Bearer ${sandbox.engine.env["GOOGLE_OAUTH_ACCESS_TOKEN"]}` };
+    const response = await fetch(`${google.url}/${path}`, { method, headers, body: JSON.stringify(body) });
+    assert.ok(response.ok, await response.clone().text());
+    return (await response.json()) as Record<string, unknown>;
+  }
+
+  const deployed = async () => {
+    const { buildConfig, labels } = (await ask("GET", `v2/${name}`)) as {
+      buildConfig: { runtime: string; source: { storageSource: { object: string } } };
+      labels: Record<string, string>;
+    };
+    return { runtime: buildConfig.runtime, object: buildConfig.source.storageSource.object, commit: labels["commit"] };
   };
 
-  it("is created with the first source", async () => {
-    assert.deepEqual(await up("first-1.zip", "python312", "256Mi"), [{ method: "POST", mask: null }]);
-  });
+  /** The writes to functions while a stack is brought up with these settings for all of them. */
+  async function writesWith(defaults: object, ...flags: string[]): Promise<string[]> {
+    const equidade = config[system] as Config;
+    await sandbox.configure({ ...config, [system]: { ...equidade, defaults } });
+    const mark = google.log.length;
+    await up(sandbox, ...flags);
+    return google.log
+      .slice(mark)
+      .filter(({ method, operation }) => method !== "GET" && operation.includes(".functions."))
+      .map(({ method, url }) => `${method} ${new URL(url, google.url).searchParams.get("updateMask")}`);
+  }
 
-  it("keeps its code when the runtime and the first source change here", async () => {
-    api.deploy("python312");
-    assert.deepEqual(await up("first-2.zip", "python313", "256Mi"), []);
-    assert.deepEqual(await up("first-2.zip", "python313", "256Mi", "--refresh"), []);
+  it("keeps its code when the runtime changes here", async () => {
+    const bucket = "equidade-dev-equidade-first-source";
+    await ask("POST", `upload/storage/v1/b/${bucket}/o?uploadType=media&name=own.zip`, {});
+    await ask("PATCH", `v2/${name}?updateMask=buildConfig,labels`, {
+      buildConfig: {
+        runtime: "python312",
+        entryPoint: "main",
+        source: { storageSource: { bucket, object: "own.zip" } },
+      },
+      labels: { commit: "abc", "deployment-tool": "cli-gcloud" },
+    });
+    const own = { runtime: "python312", object: "own.zip", commit: "abc" };
+    assert.deepEqual(await deployed(), own);
+    assert.deepEqual(await writesWith({ runtime: "python313" }), []);
+    assert.deepEqual(await writesWith({ runtime: "python313" }, "--refresh"), []);
+    assert.deepEqual(await deployed(), own);
   });
 
   it("keeps its code when memory changes here", async () => {
-    api.deploy("python313");
-    assert.deepEqual(await up("first-2.zip", "python313", "512Mi", "--refresh"), [
-      { method: "PATCH", mask: "serviceConfig" },
-    ]);
-    const { source } = api.function!["buildConfig"] as { source: { storageSource: { bucket: string } } };
-    assert.equal(source.storageSource.bucket, "gcf-v2-sources-1");
-    assert.equal((api.function!["labels"] as Record<string, string>)["commit"], "abc");
-  });
-
-  it("is not deleted by a destroy, whose preview says so", async () => {
-    api.writes.length = 0;
-    const env = { OBJECT: "first-2.zip", RUNTIME: "python313", MEMORY: "512Mi", DELETION: "PREVENT" };
-    await assert.rejects(
-      engine(folder, ["destroy", "--yes", "--stack", "test"], env),
-      /orders-function.*protect|protect.*orders-function/s,
-    );
-    assert.deepEqual(api.writes, []);
-  });
-
-  it("goes once its deletion policy lets it", async () => {
-    api.writes.length = 0;
-    const env = { OBJECT: "first-2.zip", RUNTIME: "python313", MEMORY: "512Mi", DELETION: "DELETE" };
-    await engine(folder, ["up", "--yes", "--skip-preview", "--stack", "test"], env);
-    await engine(folder, ["destroy", "--yes", "--skip-preview", "--stack", "test"], env);
-    assert.deepEqual(
-      api.writes.map(({ method }) => method),
-      ["DELETE"],
-    );
+    const patches = Array.from({ length: 3 }, () => "PATCH serviceConfig");
+    assert.deepEqual(await writesWith({ runtime: "python313", memory: "512Mi" }, "--refresh"), patches);
+    assert.deepEqual(await deployed(), { runtime: "python312", object: "own.zip", commit: "abc" });
   });
 });

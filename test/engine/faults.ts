@@ -59,19 +59,31 @@ for (const stack of stacks) {
     async function converges(sandbox: Sandbox): Promise<void> {
       const { engine, folder } = sandbox;
       const said: string[] = [];
-      for (let runs = 1; ; runs++) {
+      await again(async () => {
         // A killed engine's lock is still there.
         await engine.run(["cancel", "--yes"]);
         const tell = (line: string) => said.push(line);
-        if (await recover({ engine, stack, folder, tell, agree: async () => true })) break;
-        assert.ok(runs < 30, said.join("\n"));
-      }
+        const done = await recover({ engine, stack, folder, tell, agree: async () => true });
+        assert.ok(done, said.join("\n"));
+      });
       assert.deepEqual(await held(sandbox), undisturbed);
-      await engine.run(["preview", "--refresh", "--expect-no-changes"]);
+      await again(() => engine.run(["preview", "--refresh", "--expect-no-changes"]));
       assertUnderstood(sandbox);
       assertSecretsKept(sandbox);
     }
   });
+}
+
+/** Tries until it succeeds, as a person would. @throws what the 30th try throws */
+async function again(attempt: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (tries === 30) throw error;
+    }
+  }
 }
 
 /** A stack of its own for one test. */

@@ -129,8 +129,11 @@ describe("equidade", () => {
     const waits = (type: string, name: string) =>
       withNames(resources.find((each) => typeName(each) === type && each.name === name)!.options).dependsOn ?? [];
     const component = waits("CloudFunction", "equidade-a");
-    for (const name of ["equidade-apis-run", "equidade-build-object", "equidade-build-storage.objectViewer"]) {
-      assert.ok(component.includes(name), name);
+    assert.ok(component.includes("equidade-apis-run"));
+    assert.ok(!component.some((name) => name.startsWith("equidade-build")), "accounts are made side by side");
+    const fn = waits("Function", "equidade-a-function");
+    for (const name of ["equidade-a-runtime-account", "equidade-build-object", "equidade-build-storage.objectViewer"]) {
+      assert.ok(fn.includes(name), name);
     }
     const delivery = waits("RepositoryDelivery", "equidade-a");
     for (const name of ["equidade-a-function", "equidade-deployer-federated"]) assert.ok(delivery.includes(name), name);

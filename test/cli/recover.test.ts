@@ -1,0 +1,173 @@
+/** `recover` with a CLI that plays an engine whose creates are refused; test/engine/faults.ts has the real one. */
+import assert from "node:assert/strict";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Engine, root } from "../../cli/engine.ts";
+import { recover } from "../../cli/recover.ts";
+import { declare } from "../../cli/render/program.ts";
+import { readStackFile } from "../../cli/render/stack-file.ts";
+import { StubServer } from "../support/stub-server.ts";
+
+const policy = "github:index/repositoryEnvironmentDeploymentPolicy:RepositoryEnvironmentDeploymentPolicy";
+
+/** Keeps its state in a file, refuses creates until they are imported, and notes its calls. */
+const cli = `#!/usr/bin/env node
+const { readFileSync, writeFileSync, appendFileSync } = require("node:fs");
+const [command, ...args] = process.argv.slice(2);
+const state = JSON.parse(readFileSync("state.json", "utf8"));
+const flag = (name) => args[args.indexOf(name) + 1];
+const save = () => writeFileSync("state.json", JSON.stringify(state));
+appendFileSync("calls", [command, args[0]].join(" ") + "\\n");
+if (command === "stack" && args[0] === "export") console.log(JSON.stringify({ deployment: state.deployment }));
+if (command === "stack" && args[0] === "import") {
+  state.deployment = JSON.parse(readFileSync(0, "utf8")).deployment;
+  save();
+}
+if (command === "preview") {
+  const resources = state.refused.map(({ type, name }) => ({ type, name, id: "<PLACEHOLDER>", parent: "p", version: "1" }));
+  writeFileSync(flag("--import-file"), JSON.stringify({ nameTable: { p: "urn" }, resources }));
+}
+if (command === "import") {
+  state.imported = JSON.parse(readFileSync(flag("--file"), "utf8"));
+  state.refused = [];
+  save();
+}
+if (command === "up") {
+  for (const { urn, error } of state.refused) {
+    console.log(JSON.stringify({ diagnosticEvent: { urn, severity: "error", message: error } }));
+  }
+  if (state.refused.length > 0) process.exit(1);
+}
+`;
+
+interface Refusal {
+  urn: string;
+  type: string;
+  name: string;
+  error: string;
+}
+
+describe("recover", () => {
+  let folder: string;
+  let github: StubServer;
+  const said: string[] = [];
+
+  before(async () => {
+    github = await StubServer.start();
+  });
+  after(() => github.close());
+  beforeEach(() => {
+    said.length = 0;
+    github.reset();
+    folder = mkdtempSync(join(tmpdir(), "esteira-recover-"));
+    writeFileSync(join(folder, "pulumi"), cli);
+    chmodSync(join(folder, "pulumi"), 0o755);
+    cpSync(join(root, "Pulumi.prod.yaml"), join(folder, "Pulumi.prod.yaml"));
+    const file = readFileSync(join(root, "Pulumi.prod.yaml"), "utf8");
+    writeFileSync(join(folder, "Pulumi.prod.yaml"), `${file.trimEnd()}\n  github:baseUrl: ${github.url}/\n`);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const run = (state: object, agree = true) => {
+    writeFileSync(join(folder, "state.json"), JSON.stringify({ deployment: {}, refused: [], ...state }));
+    return recover({
+      engine: new Engine(join(folder, "pulumi"), folder, { GITHUB_TOKEN: "t" }),
+      stack: "prod",
+      folder,
+      tell: (line) => said.push(line),
+      agree: async () => agree,
+    });
+  };
+  const state = () =>
+    JSON.parse(readFileSync(join(folder, "state.json"), "utf8")) as {
+      deployment: { pending_operations?: object[]; resources?: object[] };
+      imported?: { resources: object[] };
+    };
+  /** What prod declares, refused as existing. */
+  const refuse = async (...types: string[]): Promise<Refusal[]> => {
+    const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
+    return types.map((type) => {
+      const { urn, name } = resources.find((resource) => resource.type === type)!;
+      return { urn, type, name, error: "googleapi: Error 409: it already exists" };
+    });
+  };
+
+  it("imports what was refused, below the program's parents, and finishes", async () => {
+    const ruleset = "github:index/repositoryRuleset:RepositoryRuleset";
+    const refused = await refuse(
+      "gcp:storage/bucket:Bucket",
+      "gcp:serviceaccount/account:Account",
+      "gcp:iam/workloadIdentityPool:WorkloadIdentityPool",
+      "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
+      "gcp:cloudfunctionsv2/function:Function",
+      ruleset,
+    );
+    const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
+    const name = resources.find(({ type }) => type === ruleset)!.inputs["name"];
+    github.on("GET /api/v3/repos/sua-org/equidade-data-package/rulesets", {
+      body: [
+        { id: 7, name: "x" },
+        { id: 42, name },
+      ],
+    });
+    assert.equal(await run({ refused }), true);
+    const pool = "projects/equidade-prod/locations/global/workloadIdentityPools/equidade-deployer";
+    assert.deepEqual(
+      state().imported!.resources.map((each) => (each as { id: string }).id),
+      [
+        "equidade-prod/equidade-prod-equidade-first-source",
+        "projects/equidade-prod/serviceAccounts/cloud-function-1@equidade-prod.iam.gserviceaccount.com",
+        pool,
+        `${pool}/providers/github`,
+        "projects/equidade-prod/locations/southamerica-east1/functions/cloud-function-1",
+        "equidade-data-package:42",
+      ],
+    );
+    assert.deepEqual(Object.keys(state().imported!.resources[0]!), ["type", "name", "id", "parent", "version"]);
+    assert.equal(github.requests[0]!.headers.authorization, "Bearer t");
+  });
+
+  it("imports nothing without being told to", async () => {
+    assert.equal(await run({ refused: await refuse("gcp:storage/bucket:Bucket") }, false), false);
+    assert.equal(state().imported, undefined);
+    assert.deepEqual(said, ["exists: equidade-build-bucket (equidade-prod/equidade-prod-equidade-first-source)"]);
+  });
+
+  it("tells any other failure as it is, and imports nothing", async () => {
+    const [refusal] = await refuse("gcp:storage/bucket:Bucket");
+    assert.equal(await run({ refused: [{ ...refusal, error: "Error 403: forbidden" }] }), false);
+    assert.deepEqual(said.filter(Boolean), ["Error 403: forbidden"]);
+    assert.equal(state().imported, undefined);
+  });
+
+  it("forgets what a dead engine was creating, and nothing else", async () => {
+    const deletion = { type: "deleting" };
+    assert.equal(await run({ deployment: { pending_operations: [{ type: "creating" }, deletion] } }), true);
+    assert.deepEqual(state().deployment.pending_operations, [deletion]);
+  });
+
+  it("leaves a state alone in which nothing is to be mended", async () => {
+    assert.equal(await run({}), true);
+    assert.ok(!readFileSync(join(folder, "calls"), "utf8").includes("stack import"));
+  });
+
+  it("gives a deployment policy its number, which GitHub's redirect has hidden from the provider", async () => {
+    const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
+    const { urn } = resources.find(({ type, name }) => type === policy && name.endsWith("main"))!;
+    github.on("GET /api/v3/repos/sua-org/equidade-data-package/environments/prod/deployment-branch-policies", {
+      body: {
+        branch_policies: [
+          { id: 5, name: "v*" },
+          { id: 6, name: "main" },
+        ],
+      },
+    });
+    const id = "equidade-data-package:prod:0";
+    const lost = { urn, type: policy, id, outputs: { id, policyId: 0, branchPattern: "main" } };
+    assert.equal(await run({ deployment: { resources: [lost] } }), true);
+    const found = "equidade-data-package:prod:6";
+    const outputs = { id: found, policyId: 6, branchPattern: "main" };
+    assert.deepEqual(state().deployment.resources, [{ urn, type: policy, id: found, outputs }]);
+  });
+});

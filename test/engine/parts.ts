@@ -1,0 +1,205 @@
+/**
+ * The packages that no stack uses yet: a program of each, from nothing to nothing, by the real engine and provider
+ * against the sandbox's own Kubernetes and Docker, of which the program knows nothing.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { Engine, root } from "../../cli/engine.ts";
+import { Missing, until } from "../../sandbox/daemon.ts";
+import { type Docker, startDocker } from "../../sandbox/docker/index.ts";
+import { Client } from "../../sandbox/kubernetes/client.ts";
+import { type Part, starters } from "../../sandbox/parts.ts";
+import { assertMended, assertSecretsKept, held, type Laid, requireEngine, skip, up } from "./support.ts";
+
+const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [] };
+
+interface Case {
+  /** All that the program makes, as the part names it. */
+  makes: string[];
+  /** What the sandbox keeps for no program. */
+  prepare?(folder: string): Promise<Prepared>;
+  /** The secret, as whoever may see it finds it. */
+  secretOf(part: Part): Promise<string | undefined>;
+  /** A kind whose deletion takes the others along. */
+  last?: string;
+  /** Deletes what is left of an object that was deleted behind the engine's back. */
+  tidy?(part: Part): Promise<unknown>;
+}
+
+interface Prepared {
+  close(): Promise<void>;
+}
+
+const cases: Record<string, Case> = {
+  kubernetes: {
+    makes: [
+      "AppProject shop/tenant",
+      "Application shop/delivery",
+      "ConfigMap shop/settings",
+      "Deployment shop/orders",
+      "Ingress shop/door",
+      "Job shop/migrate",
+      "Namespace shop",
+      "NetworkPolicy shop/fence",
+      "Secret shop/credentials",
+      "Service shop/front",
+      "Service shop/peers",
+      "StatefulSet shop/ledger",
+    ],
+    secretOf: async ({ address }) => {
+      const path = "/api/v1/namespaces/shop/secrets/credentials";
+      const secret = await new Client(address).get<{ data: { PASSWORD: string } }>(path);
+      return secret && Buffer.from(secret.data.PASSWORD, "base64").toString();
+    },
+    last: "Namespace: deleted",
+    // Who deletes a job by the API's default leaves its pods.
+    tidy: ({ address }) =>
+      new Client(address).request("DELETE", "/api/v1/namespaces/shop/pods?labelSelector=app%3Dmigrate"),
+  },
+  docker: {
+    makes: ["container shop-orders", "network shop-net", "volume shop-data"],
+    prepare: withImage,
+    secretOf: async () => {
+      // The same engine, which SANDBOX_DOCKER_HOST names meanwhile.
+      const { request } = await startDocker("");
+      const { Config, State } = await request<{ Config: { Env: string[] }; State: { Running: boolean } }>(
+        "GET",
+        "/containers/shop-orders/json",
+      );
+      assert.ok(State.Running);
+      return Config.Env.find((each) => each.startsWith("PASSWORD="))?.slice("PASSWORD=".length);
+    },
+  },
+};
+
+for (const [name, { makes, prepare, secretOf, last, tidy }] of Object.entries(cases)) {
+  describe(`A program of ${name}`, function () {
+    this.timeout(600_000);
+    const secret = `canary-${randomBytes(12).toString("hex")}`;
+    let folder: string;
+    let prepared: Prepared | undefined;
+    let part: Part;
+    let laid: Laid;
+    let untouched: Record<string, unknown>;
+    let made: Record<string, unknown>;
+
+    before(async function () {
+      const pulumi = requireEngine.call(this);
+      folder = mkdtempSync(join(tmpdir(), "parts-"));
+      try {
+        prepared = await prepare?.(folder);
+        part = settled(await starters[name]!(world, secret, folder), tidy);
+      } catch (error) {
+        if (!(error instanceof Missing)) throw error;
+        skip.call(this, `${name}: ${error.message}`);
+      }
+      laid = lay(pulumi, name, part, join(folder, "stack"));
+      laid.canaries.set("the password", secret);
+      await laid.engine.run(["stack", "init", "test"]);
+      await laid.engine.run(["config", "set", "--secret", "password"], {}, secret);
+      untouched = await held(laid);
+    });
+    after(async () => {
+      laid?.engine.kill();
+      await part?.close();
+      await prepared?.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    it("comes up, and a second preview has no change", async () => {
+      assert.deepEqual(untouched, { [part.name]: [] });
+      await up(laid);
+      made = await held(laid);
+      assert.deepEqual(made, { [part.name]: makes });
+      assert.equal(await secretOf(part), secret);
+      await laid.engine.run(["preview", "--expect-no-changes"]);
+    });
+
+    it("has not drifted when it is read again", async () => {
+      await laid.engine.run(["refresh", "--yes", "--expect-no-changes"]);
+    });
+
+    it("finds each change made behind its back, and mends it", async () => {
+      const kinds = [...new Set((await part.drifts()).map(({ kind }) => kind))];
+      assert.deepEqual(kinds.sort(), [...new Set(makes.map((each) => `${each.split(" ")[0]}: deleted`))].sort());
+      await assertMended(laid, made, new Set(last ? [last] : []));
+      if (last) await assertMended(laid, made, new Set(kinds.filter((kind) => kind !== last)));
+      assert.equal(await secretOf(part), secret);
+      await laid.engine.run(["preview", "--refresh", "--expect-no-changes"]);
+    });
+
+    it("leaves nothing when it is destroyed", async () => {
+      const state = await laid.engine.run(["stack", "export"]);
+      // It has been there to be kept, and not left out.
+      assert.match(state, /"ciphertext": ?"v1:/);
+      await laid.engine.run(["destroy", "--yes", "--skip-preview"]);
+      const { deployment } = JSON.parse(await laid.engine.run(["stack", "export"])) as {
+        deployment: { resources?: unknown[] };
+      };
+      assert.deepEqual(deployment.resources ?? [], []);
+      assert.deepEqual(await held(laid), untouched);
+    });
+
+    it("shows no secret: not in the state, its history or what the CLI prints", () => assertSecretsKept(laid));
+  });
+}
+
+/** A project beside the part, not around it: what the part keeps may hold secrets. */
+function lay(pulumi: string, name: string, part: Part, folder: string): Laid {
+  mkdirSync(folder);
+  const options = { typescript: false, packagemanager: "npm", nodeargs: `--import ${join(root, "cli/start.mjs")}` };
+  const main = join(import.meta.dirname, "programs", `${name}.ts`);
+  const project = { name: "parts", main, runtime: { name: "nodejs", options } };
+  writeFileSync(join(folder, "Pulumi.yaml"), stringify(project));
+  writeFileSync(join(folder, "Pulumi.test.yaml"), stringify({ config: part.config }));
+  const engine = new Engine(pulumi, folder, {
+    PULUMI_BACKEND_URL: `file://${folder}`,
+    PULUMI_CONFIG_PASSPHRASE: "parts",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    ...part.env,
+  });
+  return { folder, engine, parts: [part], canaries: new Map() };
+}
+
+/** A part whose changes are done when they are made: a namespace takes its time to go. */
+const settled = (part: Part, tidy: Case["tidy"]): Part => ({
+  ...part,
+  drifts: async () =>
+    (await part.drifts()).map((drift) => ({
+      ...drift,
+      apply: async () => {
+        const before = (await part.held()) as string[];
+        await drift.apply();
+        const object = drift.what.replace(/: deleted$/, "");
+        await until(`${object} gone`, async () => !((await part.held()) as string[]).includes(object));
+        await tidy?.(part);
+        await until("nothing new", async () =>
+          ((await part.held()) as string[]).every((each) => before.includes(each)),
+        );
+      },
+    })),
+});
+
+/** An engine with an image, in which the part then finds both: it has no way of its own to make one. */
+async function withImage(folder: string): Promise<Prepared> {
+  const docker: Docker = await startDocker(join(folder, "engine"));
+  try {
+    await docker.image("orders:1", ["httpd", "-f"]);
+  } catch (error) {
+    await docker.close();
+    throw error;
+  }
+  const before = process.env["SANDBOX_DOCKER_HOST"];
+  process.env["SANDBOX_DOCKER_HOST"] = docker.host;
+  return {
+    close: async () => {
+      if (before === undefined) delete process.env["SANDBOX_DOCKER_HOST"];
+      else process.env["SANDBOX_DOCKER_HOST"] = before;
+      await docker.close();
+    },
+  };
+}

@@ -1,0 +1,16 @@
+/** A container that keeps what it has in a volume and is reached in a network. */
+import * as docker from "@pulumi/docker";
+import { Config, interpolate } from "@pulumi/pulumi";
+
+const password = new Config().requireSecret("password");
+
+const network = new docker.Network("network", { name: "shop-net" });
+const volume = new docker.Volume("volume", { name: "shop-data" });
+new docker.Container("container", {
+  name: "shop-orders",
+  image: "orders:1",
+  command: ["httpd", "-f", "-p", "8080", "-h", "/data"],
+  envs: [interpolate`PASSWORD=${password}`],
+  networksAdvanced: [{ name: network.name, aliases: ["orders"] }],
+  volumes: [{ volumeName: volume.name, containerPath: "/data" }],
+});
