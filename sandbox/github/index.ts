@@ -77,9 +77,7 @@ export class GitHub implements Api {
 
   /** Makes repositories known; one that is known already stays as it is. */
   expect(repositories: readonly string[]): void {
-    for (const name of repositories) {
-      if (!this.#state.repositories.has(name.toLowerCase())) this.#state.add(name);
-    }
+    for (const name of repositories) if (!this.#state.repositories.has(name.toLowerCase())) this.#state.add(name);
   }
 
   refusal(status: number, message: string): Reply {
@@ -87,11 +85,6 @@ export class GitHub implements Api {
     const limits = "/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits";
     const documentation_url = `https://docs.github.com/rest${status === 429 ? limits : ""}`;
     return { status, headers: this.#rate(), body: { message, documentation_url, status: String(status) } };
-  }
-
-  /** Adds repositories that are not there yet. */
-  add(repositories: readonly string[]): void {
-    for (const name of repositories) if (!this.#state.repositories.has(name.toLowerCase())) this.#state.add(name);
   }
 
   /** The plain value of a secret, which the API tells nobody. @throws Error when there is none */

@@ -97,7 +97,7 @@ describe("The stand-in of GitHub", () => {
 
     it("gets more repositories later", async () => {
       const { id } = (await client.repos.get(api)).data;
-      github.add(["API", "more"]);
+      github.expect(["API", "more"]);
       assert.equal((await client.repos.get({ owner: "acme", repo: "more" })).data.name, "more");
       assert.equal((await client.repos.get(api)).data.id, id);
     });
