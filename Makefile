@@ -36,14 +36,14 @@ check: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, s
 	zizmor --offline --no-progress --quiet $(WORKFLOWS)
 
 test-engine: $(NODE_MODULES) $(SANDBOX) ## Every stack by the real engine in the sandbox (needs a pulumi on PATH)
-	mocha "test/engine/*.ts" "sandbox/test/real/*.ts"
+	mocha --parallel --jobs 2 "test/engine/*.ts" "sandbox/test/real/*.ts"
 
 sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an account: make sandbox STACK=dev
 	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
 
 kubernetes: $(KUBERNETES) ## A Kubernetes for the sandbox: some minutes of building, 2 GB
 
-bench: $(NODE_MODULES) ## Measure, and write docs/benchmarks.md
+bench: $(NODE_MODULES) ## Measure the render, and write it into docs/benchmarks.md
 	node --import ./cli/start.mjs cli/bench.ts
 
 bench-engine: $(NODE_MODULES) $(SANDBOX) ## Measure the engine in the sandbox, and write it there too

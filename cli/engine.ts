@@ -58,12 +58,20 @@ export class Engine {
   readonly #running = new Set<Running>();
   readonly #pulumi: string;
   readonly #folder: string;
+  readonly #inherited: NodeJS.ProcessEnv;
   /** All that its commands have printed. */
   readonly transcript: string[] = [];
-  /** What the CLI gets besides this process' own environment. */
+  /** What it gets besides that. */
   readonly env: Record<string, string>;
 
-  constructor(pulumi: string, folder: string, env: Record<string, string> = {}) {
+  /** @param inherited what it gets from the shell that started this */
+  constructor(
+    pulumi: string,
+    folder: string,
+    env: Record<string, string> = {},
+    inherited: NodeJS.ProcessEnv = process.env,
+  ) {
+    this.#inherited = inherited;
     this.#pulumi = pulumi;
     this.#folder = folder;
     this.env = env;
@@ -89,7 +97,7 @@ export class Engine {
   start(args: readonly string[], env: Record<string, string> = {}, input = "", shown?: Writable): Running {
     const child = spawn(this.#pulumi, [...args, "--non-interactive", "--color", "never"], {
       cwd: this.#folder,
-      env: { ...process.env, ...this.env, ...env },
+      env: { ...this.#inherited, ...this.env, ...env },
       // A process group of its own, which can be killed as a whole.
       detached: true,
     });

@@ -1,4 +1,6 @@
 /** make sandbox: a stack brought up by the real engine, with stand-ins for what it talks to, left running for a look. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findPulumi, noEngine } from "../cli/engine.ts";
 import { UsageError } from "../cli/render/stack-file.ts";
@@ -48,17 +50,17 @@ const interrupted = () =>
   });
 
 function summary({ stack, folder, engine, parts, declaration }: Sandbox, seconds: number): string {
-  const variables = Object.entries(engine.env).map(([name, value]) => `export ${name}='${value}'`);
+  const env = join(folder, "env.sh");
+  const variables = Object.entries(engine.env).map(([name, value]) => `export ${name}='${value}'\n`);
+  writeFileSync(env, `cd ${folder}\n${variables.join("")}`);
   return [
     `${stack} is up: ${declaration.resources.length} resources in ${seconds.toFixed(0)} s`,
     ...parts.map(
       ({ name, standIn, address }) => `  ${name.padEnd(13)}${standIn ? `${standIn.log.length} calls; ` : ""}${address}`,
     ),
     "",
-    "In another shell, the CLI on this state:",
-    `  cd ${folder}`,
-    ...variables.map((line) => `  ${line}`),
-    "  pulumi preview --refresh",
+    "The CLI on this state, in another shell:",
+    `  . ${env}; pulumi preview --refresh`,
     "",
     "Ctrl+C ends it and deletes everything.",
   ].join("\n");

@@ -82,7 +82,7 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     for (const part of parts) {
       for (const [name, value] of Object.entries(part.secrets)) sandbox.canaries.set(name, value);
     }
-    sandbox.engine = new Engine(pulumi, folder, {
+    const env: Record<string, string> = {
       PULUMI_BACKEND_URL: `file://${folder}`,
       PULUMI_CONFIG_PASSPHRASE: "sandbox",
       PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -90,8 +90,9 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
       HTTPS_PROXY: `http://${nowhere}`,
       NO_PROXY: "127.0.0.1,localhost,get.pulumi.com",
       GCE_METADATA_HOST: nowhere,
-      ...(Object.assign({}, ...parts.map(({ env }) => env)) as Record<string, string>),
-    });
+      ...(Object.assign({}, ...parts.map((part) => part.env)) as Record<string, string>),
+    };
+    sandbox.engine = new Engine(pulumi, folder, env, inherited());
     await sandbox.engine.run(["stack", "init", stack]);
     for (const { path } of readStackFile(folder, stack).needs) {
       const value = canary();
@@ -108,6 +109,14 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     throw error;
   }
 }
+
+/** What the engine gets of the shell's environment: no account, project, cluster or backend of anybody's. */
+const inherited = () =>
+  Object.fromEntries(
+    ["PATH", "HOME", "TMPDIR", "LANG", "PULUMI_HOME", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"].flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name]]],
+    ),
+  );
 
 /** An address where nobody listens. */
 const nowhere = "127.0.0.1:9";

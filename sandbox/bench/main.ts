@@ -56,7 +56,7 @@ async function comparison(functions: number, runs: number): Promise<string> {
     const [ours, theirs]: [Cost[], Cost[]] = [[], []];
     for (let run = 0; run < runs; run++) {
       ours.push(await cost(() => sandbox.engine.start(["preview"])));
-      theirs.push(await cost(() => raw.start(["preview"])));
+      theirs.push(await cost(() => raw.start(["preview", "--stack", "prod"])));
     }
     const of = (costs: Cost[], key: keyof Cost) => median(costs.map((each) => each[key]));
     const ratio = (key: keyof Cost) => (of(ours, key) / of(theirs, key)).toFixed(2);

@@ -85,21 +85,6 @@ const inBase64 = (value: string) =>
   });
 
 /**
- * The engine finds a change of each kind made behind its back, and mends it.
- * @param made what is held before and after
- * @param done kinds to leave out
- * @returns the kinds that have been
- */
-export async function assertMended(laid: Laid, made: Record<string, unknown>, done = new Set<string>()) {
-  for (let round = await nextRound(laid, done); round.length > 0; round = await nextRound(laid, done)) {
-    await changeBehind(laid, round);
-    await up(laid, "--refresh");
-    assert.deepEqual(await held(laid), made);
-  }
-  return done;
-}
-
-/**
  * Changes to make at once: one of each kind that is still to come, and no two of one object.
  * @param done the kinds that have been, to which these are added
  * @param lost whether `up` is allowed not to mend them
@@ -115,8 +100,8 @@ export async function nextRound({ parts }: Laid, done: Set<string>, lost = false
   return [...round.values()];
 }
 
-/** Changes objects without the engine, and looks for each of them in what it would then do. */
-export async function changeBehind(sandbox: Laid, drifts: Drift[]): Promise<void> {
+/** Changes objects without the engine, and looks for each of them in what it would then do. @returns the URNs that it would change */
+export async function changeBehind(sandbox: Laid, drifts: Drift[]): Promise<Set<string>> {
   for (const drift of drifts) await drift.apply();
   const steps = await preview(sandbox, "--refresh");
   const changed = new Set(steps.filter(({ op }) => op !== "same" && op !== "refresh").map(({ urn }) => urn));
@@ -128,6 +113,7 @@ export async function changeBehind(sandbox: Laid, drifts: Drift[]): Promise<void
       what,
     );
   }
+  return changed;
 }
 
 /** Every file below a folder. */

@@ -4,9 +4,9 @@ import { Config, interpolate } from "@pulumi/pulumi";
 
 const password = new Config().requireSecret("password");
 
-const network = new docker.Network("network", { name: "shop-net" });
-const volume = new docker.Volume("volume", { name: "shop-data" });
-new docker.Container("container", {
+const network = new docker.Network("shop-net", { name: "shop-net" });
+const volume = new docker.Volume("shop-data", { name: "shop-data" });
+new docker.Container("shop-orders", {
   name: "shop-orders",
   image: "orders:1",
   command: ["httpd", "-f", "-p", "8080", "-h", "/data"],

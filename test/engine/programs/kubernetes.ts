@@ -4,7 +4,7 @@ import { Config } from "@pulumi/pulumi";
 
 const password = new Config().requireSecret("password");
 
-const namespace = new kubernetes.core.v1.Namespace("namespace", { metadata: { name: "shop" } }).metadata.name;
+const namespace = new kubernetes.core.v1.Namespace("shop", { metadata: { name: "shop" } }).metadata.name;
 /** Where an object stands; no two objects share a name, so that what is said of one is not taken for another. */
 const named = (name: string) => ({ metadata: { name, namespace } });
 const pods = (app: string, container: object = {}, spec: object = {}) => ({
