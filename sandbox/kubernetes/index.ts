@@ -67,7 +67,10 @@ export async function startKubernetes(folder: string, options: KubernetesOptions
           kind: `${object.kind}: deleted`,
           object: object.metadata.name,
           apply: async () => {
-            await client.request("DELETE", await client.pathOf(object));
+            const path = await client.pathOf(object);
+            // Else a job's pods stay, and a namespace is still there when this returns.
+            await client.request("DELETE", `${path}?propagationPolicy=Background`);
+            await until(`${nameOf(object)} gone`, async () => !(await client.get(path)));
           },
         })),
       reset: () => deleteAll(client, added),

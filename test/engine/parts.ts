@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { Engine, root } from "../../cli/engine.ts";
-import { Missing, until } from "../../sandbox/daemon.ts";
+import { Missing } from "../../sandbox/daemon.ts";
 import { type Docker, startDocker } from "../../sandbox/docker/index.ts";
 import { Client } from "../../sandbox/kubernetes/client.ts";
 import { type Part, starters } from "../../sandbox/parts.ts";
@@ -26,8 +26,6 @@ interface Case {
   secretOf(part: Part): Promise<string | undefined>;
   /** A kind whose deletion takes the others along. */
   last?: string;
-  /** Deletes what is left of a job that was deleted behind the engine's back. */
-  tidy?(part: Part): Promise<unknown>;
 }
 
 interface Prepared {
@@ -56,9 +54,6 @@ const cases: Record<string, Case> = {
       return secret && Buffer.from(secret.data.PASSWORD, "base64").toString();
     },
     last: "Namespace: deleted",
-    // Who deletes a job by the API's default leaves its pods.
-    tidy: ({ address }) =>
-      new Client(address).request("DELETE", "/api/v1/namespaces/shop/pods?labelSelector=app%3Dmigrate"),
   },
   docker: {
     makes: ["container shop-orders", "network shop-net", "volume shop-data"],
@@ -76,11 +71,11 @@ const cases: Record<string, Case> = {
   },
 };
 
-for (const [name, { makes, prepare, secretOf, last, tidy }] of Object.entries(cases)) {
+for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) {
   describe(`A program of ${name}`, function () {
     this.timeout(600_000);
     const secret = `canary-${randomBytes(12).toString("hex")}`;
-    let folder: string;
+    let folder: string | undefined;
     let prepared: Prepared | undefined;
     let part: Part;
     let laid: Laid;
@@ -92,7 +87,7 @@ for (const [name, { makes, prepare, secretOf, last, tidy }] of Object.entries(ca
       folder = mkdtempSync(join(tmpdir(), "parts-"));
       try {
         prepared = await prepare?.(folder);
-        part = settled(await starters[name]!(world, secret, folder), tidy);
+        part = await starters[name]!(world, secret, folder);
       } catch (error) {
         if (!(error instanceof Missing)) throw error;
         skip.call(this, `${name}: ${error.message}`);
@@ -107,7 +102,7 @@ for (const [name, { makes, prepare, secretOf, last, tidy }] of Object.entries(ca
       laid?.engine.kill();
       await part?.close();
       await prepared?.close();
-      rmSync(folder, { recursive: true, force: true });
+      if (folder) rmSync(folder, { recursive: true, force: true });
     });
 
     /** Changes of all kinds but some, found and mended. */
@@ -181,25 +176,6 @@ function lay(pulumi: string, name: string, part: Part, folder: string): Laid {
   });
   return { folder, engine, parts: [part], canaries: new Map() };
 }
-
-/** A part whose changes are done when they are made: a namespace takes its time to go. */
-const settled = (part: Part, tidy: Case["tidy"]): Part => ({
-  ...part,
-  drifts: async () =>
-    (await part.drifts()).map((drift) => ({
-      ...drift,
-      apply: async () => {
-        const before = (await part.held()) as string[];
-        await drift.apply();
-        const object = drift.what.replace(/: deleted$/, "");
-        await until(`${object} gone`, async () => !((await part.held()) as string[]).includes(object));
-        if (drift.kind === "Job: deleted") await tidy?.(part);
-        await until("nothing new", async () =>
-          ((await part.held()) as string[]).every((each) => before.includes(each)),
-        );
-      },
-    })),
-});
 
 /** An engine with an image, in which the part then finds both: it has no way of its own to make one. */
 async function withImage(folder: string): Promise<Prepared> {
