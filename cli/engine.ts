@@ -49,9 +49,20 @@ export interface Ended {
 export interface Running {
   pid: number;
   ended: Promise<Ended>;
-  /** As a machine that loses power: the engine, the program and the providers at once. */
-  kill(): void;
 }
+
+/** What a process has started, and what that has: the CLI puts each of its plugins into a group of its own. */
+export function descendants(pid: number): number[] {
+  const lines = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).stdout.trim().split("\n");
+  const all = lines.map((line) => line.trim().split(/\s+/).map(Number) as [pid: number, parent: number]);
+  const below = (parent: number): number[] => {
+    const own = all.filter((each) => each[1] === parent).map(([child]) => child);
+    return [...own, ...own.flatMap(below)];
+  };
+  return below(pid);
+}
+
+const signals = ["SIGINT", "SIGTERM"] as const;
 
 /** The CLI in a folder that holds a project. */
 export class Engine {
@@ -88,9 +99,17 @@ export class Engine {
     throw new Error(`pulumi ${args.join(" ")} ended with ${code ?? "a signal"}\n${errorsIn(out)}${error}`);
   }
 
-  /** Kills every command under way. */
+  /** Kills every command under way, as a machine that loses power: the CLI, the program and the providers at once. */
   kill(): void {
-    for (const running of this.#running) running.kill();
+    for (const { pid } of this.#running) {
+      for (const each of [pid, ...descendants(pid)]) {
+        try {
+          process.kill(each, "SIGKILL");
+        } catch {
+          // It has ended by itself.
+        }
+      }
+    }
   }
 
   /** Starts a command. @param shown where its output goes too */
@@ -98,7 +117,7 @@ export class Engine {
     const child = spawn(this.#pulumi, [...args, "--non-interactive", "--color", "never"], {
       cwd: this.#folder,
       env: { ...this.#inherited, ...this.env, ...env },
-      // A process group of its own, which can be killed as a whole.
+      // Ctrl+C reaches it once, from here, and not from the terminal too: a second one would break it off.
       detached: true,
     });
     // Most commands read nothing, and may end before this is written.
@@ -113,9 +132,16 @@ export class Engine {
         resolve({ code: code ?? undefined, out, error });
       });
     });
-    const running = { pid: child.pid!, ended, kill: () => process.kill(-child.pid!, "SIGKILL") };
+    const running = { pid: child.pid!, ended };
     this.#running.add(running);
-    void ended.finally(() => this.#running.delete(running));
+    // Whoever stops this stops the CLI, which then ends what it has begun and unlocks the state.
+    const forward = () => child.kill("SIGINT");
+    for (const signal of signals) process.on(signal, forward);
+    const over = () => {
+      this.#running.delete(running);
+      for (const signal of signals) process.off(signal, forward);
+    };
+    ended.then(over, over);
     return running;
   }
 }

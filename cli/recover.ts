@@ -2,8 +2,8 @@
  * make recover STACK=prod: finishes an `up` that was cut off.
  *
  * An engine that dies, or an answer that never comes, can leave an object that exists and is not in the state. Google Cloud
- * refuses to create it again, however often `up` runs. This runs `up`, shows what is refused because it exists, asks, takes it
- * into the state with `pulumi import`, and goes on.
+ * refuses to create it again, however often `up` runs. This shows what an `up` would do, asks, runs it, shows what is refused
+ * because it exists, asks, takes it into the state with `pulumi import`, and goes on. Nothing is deleted or replaced by it.
  * Exit 0: up; 1: `up` fails for another reason, or the answer was no; 2: the call is wrong.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,8 +13,8 @@ import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { Engine, findPulumi, noEngine, root } from "./engine.ts";
 import { type Ask, importIds } from "./recover/import-ids.ts";
-import { type DeclaredResource, declare } from "./render/program.ts";
-import { readStackFile, UsageError } from "./render/stack-file.ts";
+import { computed, type DeclaredResource, declare } from "./render/program.ts";
+import { isUsage, readStackFile, UsageError } from "./render/stack-file.ts";
 
 /** A create that was refused because the object exists, and what `pulumi import` calls it. */
 interface Refused {
@@ -32,8 +32,8 @@ export interface Recovery {
   folder: string;
   /** Tells what is going on. @default the console */
   tell?: (line: string) => void;
-  /** Whether objects that exist are to be taken into the state. */
-  agree: (ids: string[]) => Promise<boolean>;
+  /** Whether to go on, after what has been told. */
+  agree: (question: string) => Promise<boolean>;
 }
 
 /**
@@ -45,33 +45,59 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
   const { resources } = await declare(root, stack, stackFile);
   const declared: Declared = new Map(resources.map((resource) => [resource.urn, resource]));
   const ask = githubOf(engine, stack, stackFile.config);
-  await edit(engine, stack, forgetPendingCreates);
-  for (let adopted = new Set<string>(); ; ) {
+  const backup = join(folder, `${stack}.before-recover.json`);
+  writeFileSync(backup, await engine.run(["stack", "export", "--stack", stack]), { mode: 0o600 });
+  tell(`The state as it was is in ${backup}.`);
+  await edit(engine, stack, (deployment) => forgetPendingCreates(deployment, tell));
+
+  for (const tried = new Set<string>(); ; ) {
+    if (!(await harmless(engine, stack, tell))) return false;
+    if (!(await agree(`Run \`up\` of ${stack}?`))) return false;
     const { code, refusals, errors } = await up(engine, stack);
+    for (const error of errors.filter((each) => !exists.test(each))) tell(error);
     await edit(engine, stack, (deployment) => numberPolicies(deployment, declared, ask));
-    if (code === 0) return true;
-    const found = refusals.map((urn) => declared.get(urn)).filter((resource) => resource !== undefined);
-    const fresh = found.filter(({ urn }) => !adopted.has(urn));
-    if (fresh.length === 0) {
-      for (const error of errors) tell(error);
-      return false;
+    if (code === 0) {
+      tell(`${stack} is up.`);
+      return true;
     }
     const known: Refused[] = [];
-    for (const resource of fresh) {
-      const id = await importIds[resource.type]?.(resource.inputs, ask);
+    for (const resource of refusals.flatMap((urn) => (tried.has(urn) ? [] : (declared.get(urn) ?? [])))) {
+      tried.add(resource.urn);
+      const found = await importIds[resource.type]?.(resource.inputs, ask);
+      // A part that only a provider could tell.
+      const id = found?.includes(computed) ? undefined : found;
       if (id) known.push({ resource, id });
       tell(`exists: ${resource.name} (${id ?? "its ID is not known here; see `pulumi import`"})`);
     }
-    if (known.length === 0 || !(await agree(known.map(({ id }) => id)))) return false;
+    if (known.length === 0) {
+      for (const error of errors.filter((each) => exists.test(each))) tell(error);
+      return false;
+    }
+    if (!(await agree(`Take what exists into the state of ${stack}?`))) return false;
     try {
       await adopt(engine, stack, known);
     } catch (error) {
       tell((error as Error).message);
       return false;
     }
-    adopted = new Set([...adopted, ...known.map(({ resource }) => resource.urn)]);
-    tell(`${known.length} taken into the state; going on`);
+    tell(`${known.length} taken into the state`);
   }
+}
+
+/**
+ * Tells what an `up` would do.
+ * @returns whether it would delete and replace nothing: an object that was adopted may be another than it seems
+ */
+async function harmless(engine: Engine, stack: string, tell: (line: string) => void): Promise<boolean> {
+  const { steps = [] } = JSON.parse(await engine.run(["preview", "--stack", stack, "--json"])) as {
+    steps?: { op: string; urn: string }[];
+  };
+  const doing = steps.filter(({ op }) => op !== "same" && op !== "read");
+  const lost = doing.filter(({ op }) => /delete|replace|discard/.test(op));
+  tell(`${doing.length} to create, change or delete`);
+  for (const { op, urn } of lost) tell(`would ${op}: ${urn}`);
+  if (lost.length > 0) tell("That is for a person to do: read `pulumi preview --diff`, and run `pulumi up`.");
+  return lost.length === 0;
 }
 
 /** What says that a create came too late. */
@@ -98,7 +124,7 @@ async function up(engine: Engine, stack: string) {
   return {
     code,
     refusals: [...new Set(refusals)],
-    errors: [...errors.map(({ message }) => message.trim()), error.trim()],
+    errors: [...errors.map(({ message }) => message), error].map((text) => text.trim()).filter(Boolean),
   };
 }
 
@@ -109,9 +135,15 @@ async function adopt(engine: Engine, stack: string, refused: Refused[]): Promise
     const file = join(folder, "import.json");
     // The engine writes down parents and versions; only the IDs are ours to say.
     await engine.run(["preview", "--stack", stack, "--import-file", file]);
-    const list = JSON.parse(readFileSync(file, "utf8")) as { resources: { type: string; name: string; id: string }[] };
+    const list = JSON.parse(readFileSync(file, "utf8")) as {
+      nameTable: Record<string, string>;
+      resources: { type: string; name: string; id: string; parent?: string }[];
+    };
     list.resources = list.resources.flatMap((entry) => {
-      const match = refused.find(({ resource: { type, name } }) => type === entry.type && name === entry.name);
+      const match = refused.find(
+        ({ resource: { type, name, parent } }) =>
+          type === entry.type && name === entry.name && (!entry.parent || parent === list.nameTable[entry.parent]),
+      );
       return match ? { ...entry, id: match.id } : [];
     });
     writeFileSync(file, JSON.stringify(list));
@@ -127,7 +159,7 @@ async function adopt(engine: Engine, stack: string, refused: Refused[]): Promise
 
 /** What `pulumi stack export` writes, as far as it is read here. */
 interface Deployment {
-  pending_operations?: { type: string }[];
+  pending_operations?: { type: string; resource: { urn: string } }[];
   resources?: { urn: string; type: string; id?: string; outputs?: Record<string, unknown> }[];
 }
 
@@ -140,8 +172,9 @@ async function edit(engine: Engine, stack: string, change: (deployment: Deployme
 }
 
 /** An engine that died leaves a note of what it was creating; `up` finds out anew what came of it. */
-function forgetPendingCreates(deployment: Deployment): boolean {
+function forgetPendingCreates(deployment: Deployment, tell: (line: string) => void): boolean {
   const { pending_operations: pending = [] } = deployment;
+  for (const { type, resource } of pending) if (type === "creating") tell(`was being created: ${resource.urn}`);
   deployment.pending_operations = pending.filter(({ type }) => type !== "creating");
   return deployment.pending_operations.length < pending.length;
 }
@@ -155,7 +188,8 @@ const policyType = "github:index/repositoryEnvironmentDeploymentPolicy:Repositor
 async function numberPolicies({ resources = [] }: Deployment, declared: Declared, ask: Ask): Promise<boolean> {
   const lost = resources.filter(({ type, id }) => type === policyType && id?.endsWith(":0"));
   for (const resource of lost) {
-    const id = await importIds[policyType]!(declared.get(resource.urn)!.inputs, ask);
+    const inputs = declared.get(resource.urn)?.inputs;
+    const id = inputs && (await importIds[policyType]!(inputs, ask));
     if (!id) throw new Error(`${resource.urn}: GitHub has no such deployment policy; delete it from the state`);
     Object.assign(resource, { id, outputs: { ...resource.outputs, id, policyId: Number(id.split(":").at(-1)) } });
   }
@@ -164,16 +198,22 @@ async function numberPolicies({ resources = [] }: Deployment, declared: Declared
 
 /** GitHub's API with the provider's own settings. */
 function githubOf(engine: Engine, stack: string, config: Record<string, string>): Ask {
-  const base = config["github:baseUrl"] ? new URL("api/v3/", config["github:baseUrl"]) : "https://api.github.com/";
+  const setting = (key: string, variable: string) => config[key] ?? engine.env[variable] ?? process.env[variable];
+  const base = setting("github:baseUrl", "GITHUB_BASE_URL") ?? "https://api.github.com/";
+  // A server of one's own has the API below its address.
+  const api = new URL(base).hostname === "api.github.com" ? base : new URL("api/v3/", base);
+  const owner = setting("github:owner", "GITHUB_OWNER") ?? "";
   return async (path) => {
     const token =
       config["github:token"] === undefined
-        ? (engine.env["GITHUB_TOKEN"] ?? process.env["GITHUB_TOKEN"])
+        ? setting("github:token", "GITHUB_TOKEN")
         : (await engine.run(["config", "get", "github:token", "--stack", stack])).trim();
-    const url = new URL(path.replaceAll("{owner}", config["github:owner"] ?? ""), base);
+    const url = new URL(path.replaceAll("{owner}", owner), api);
     const response = await fetch(url, { headers: token ? { authorization: `Bearer ${token}` } : {} });
-    if (!response.ok) throw new Error(`GET ${url}: ${response.status} ${response.statusText}`);
-    return response.json();
+    if (response.ok) return response.json();
+    throw new Error(
+      `GET ${url}: ${response.status} ${response.statusText}${token ? "" : "; there is no GITHUB_TOKEN"}`,
+    );
   };
 }
 
@@ -182,14 +222,16 @@ async function main(): Promise<number> {
   if (!values.stack) throw new UsageError("give --stack NAME");
   const pulumi = findPulumi();
   if (!pulumi) throw new UsageError(noEngine);
-  const agree = async (ids: string[]) => {
+  const agree = async (question: string) => {
     if (values.yes) return true;
     const terminal = createInterface(process.stdin, process.stdout);
-    const answer = await terminal.question(
-      `Take ${ids.length === 1 ? "it" : "these"} into the state of ${values.stack}? [y/N] `,
-    );
+    // The end of the input is a no.
+    const closed = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));
+    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed]);
     terminal.close();
-    return /^y(es)?$/i.test(answer.trim());
+    const yes = /^y(es)?$/i.test(answer.trim());
+    if (!yes) console.log("Nothing was done.");
+    return yes;
   };
   return (await recover({ engine: new Engine(pulumi, root), stack: values.stack, folder: root, agree })) ? 0 : 1;
 }
@@ -199,6 +241,6 @@ if (import.meta.main) {
     process.exitCode = await main();
   } catch (error) {
     console.error(`esteira: ${(error as Error).message}`);
-    process.exitCode = error instanceof UsageError ? 2 : 1;
+    process.exitCode = isUsage(error) ? 2 : 1;
   }
 }

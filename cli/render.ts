@@ -12,7 +12,7 @@ import { type Artefacts, artefacts } from "./render/artefacts.ts";
 import { check, type Finding } from "./render/checks.ts";
 import { type Declaration, declare, defaultStackTraceLimit } from "./render/program.ts";
 import { counts, providers, tree } from "./render/report.ts";
-import { readStackFile, type StackFile, stacksIn, UsageError } from "./render/stack-file.ts";
+import { isUsage, readStackFile, type StackFile, stacksIn, UsageError } from "./render/stack-file.ts";
 
 /** One stack's render, whole and in memory. */
 export interface Render {
@@ -104,10 +104,7 @@ if (import.meta.main) {
     process.exitCode = await main();
   } catch (error) {
     const { message } = error as Error;
-    const expected =
-      error instanceof UsageError ||
-      error instanceof ConfigError ||
-      (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+    const expected = isUsage(error) || error instanceof ConfigError;
     console.error(`esteira: ${message}`);
     if (!expected) {
       console.error(

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findPulumi, noEngine } from "../cli/engine.ts";
-import { UsageError } from "../cli/render/stack-file.ts";
+import { isUsage } from "../cli/render/stack-file.ts";
 import { type Sandbox, startSandbox } from "./sandbox.ts";
 
 const usage = `node --import ./cli/start.mjs sandbox/main.ts --stack NAME [--once]
@@ -70,5 +70,5 @@ try {
   process.exitCode = await main();
 } catch (error) {
   console.error(`sandbox: ${(error as Error).message}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = isUsage(error) ? 2 : 1;
 }

@@ -24,7 +24,10 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
   "github:index/actionsOrganizationVariable:ActionsOrganizationVariable": ({ variableName }) => String(variableName),
   "github:index/actionsVariable:ActionsVariable": ({ repository, variableName }) => `${repository}:${variableName}`,
   "github:index/repositoryRuleset:RepositoryRuleset": async ({ repository, name }, github) => {
-    const rulesets = (await github(`repos/{owner}/${repository}/rulesets`)) as { id: number; name: string }[];
+    const rulesets = (await github(`repos/{owner}/${repository}/rulesets?includes_parents=false&per_page=100`)) as {
+      id: number;
+      name: string;
+    }[];
     const ruleset = rulesets.find((each) => each.name === name);
     return ruleset && `${repository}:${ruleset.id}`;
   },
@@ -33,15 +36,23 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
     github,
   ) => {
     const [repository, environment] = [String(inputs["repository"]), String(inputs["environment"])];
-    const path = `repos/{owner}/${repository}/environments/${encodeURIComponent(environment)}/deployment-branch-policies`;
-    const { branch_policies: policies } = (await github(path)) as { branch_policies: { id: number; name: string }[] };
-    const policy = policies.find(({ name }) => name === (inputs["branchPattern"] ?? inputs["tagPattern"]));
+    const path = `repos/{owner}/${repository}/environments/${encodeURIComponent(environment)}/deployment-branch-policies?per_page=100`;
+    const { branch_policies: policies } = (await github(path)) as {
+      branch_policies: { id: number; name: string; type?: string }[];
+    };
+    const kind = inputs["tagPattern"] === undefined ? "branch" : "tag";
+    const pattern = inputs[`${kind}Pattern`];
+    // An older GitHub Enterprise Server has branches only, and does not say so.
+    const policy = policies.find(({ name, type = "branch" }) => name === pattern && type === kind);
     return policy && `${repository}:${environment}:${policy.id}`;
   },
-  "github:index/repositoryPullRequest:RepositoryPullRequest": async ({ baseRepository, headRef }, github) => {
-    const [pull] = (await github(`repos/{owner}/${baseRepository}/pulls?head={owner}:${headRef}`)) as {
+  "github:index/repositoryPullRequest:RepositoryPullRequest": async (inputs, github) => {
+    const [repository, head, base] = [inputs["baseRepository"], inputs["headRef"], inputs["baseRef"]].map(String);
+    const [pull] = (await github(
+      `repos/{owner}/${repository}/pulls?head={owner}:${encodeURIComponent(head!)}&base=${encodeURIComponent(base!)}`,
+    )) as {
       number: number;
     }[];
-    return pull && `${baseRepository}:${pull.number}`;
+    return pull && `${repository}:${pull.number}`;
   },
 };

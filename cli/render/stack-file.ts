@@ -20,6 +20,10 @@ export interface StackFile {
 /** A call that cannot be carried out: exit code 2. */
 export class UsageError extends Error {}
 
+/** Whether a call was wrong, of ours or for the parser of arguments. */
+export const isUsage = (error: unknown): boolean =>
+  error instanceof UsageError || ((error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS") ?? false);
+
 /** The stacks that have a file in `root`. */
 export const stacksIn = (root: string): string[] =>
   readdirSync(root)

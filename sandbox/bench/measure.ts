@@ -1,6 +1,6 @@
 /** What a command costs: its time, and the memory of all its processes together. */
-import { readdirSync, readFileSync } from "node:fs";
-import type { Running } from "../../cli/engine.ts";
+import { readFileSync } from "node:fs";
+import { descendants, type Running } from "../../cli/engine.ts";
 
 export interface Cost {
   seconds: number;
@@ -13,31 +13,21 @@ export async function cost(start: () => Running): Promise<Cost> {
   const began = performance.now();
   const running = start();
   let memory = 0;
-  const watch = setInterval(() => (memory = Math.max(memory, memoryOf(running.pid))), 100);
+  const watch = setInterval(() => (memory = Math.max(memory, memoryOf(running.pid))), 250);
   const { code, out, error } = await running.ended;
   clearInterval(watch);
   if (code !== 0) throw new Error(out + error);
   return { seconds: (performance.now() - began) / 1000, memory };
 }
 
-/** MiB that a process and its descendants hold now. */
-function memoryOf(root: number): number {
-  const parents = new Map<number, number>();
-  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+/** MiB that a process and its descendants hold now; what several share is counted once. */
+function memoryOf(pid: number): number {
+  const kilobytes = [pid, ...descendants(pid)].map((each) => {
     try {
-      // pid (command) state parent ...; the command may hold spaces.
-      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
-      parents.set(Number(entry), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
-    } catch {}
-  }
-  const below = (pid: number): boolean => pid === root || (parents.has(pid) && below(parents.get(pid)!));
-  let kilobytes = 0;
-  for (const pid of parents.keys()) {
-    if (!below(pid)) continue;
-    try {
-      // What several processes share is counted once: each has its part of it.
-      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
-    } catch {}
-  }
-  return kilobytes / 1024;
+      return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, "utf8"))?.[1] ?? 0);
+    } catch {
+      return 0;
+    }
+  });
+  return kilobytes.reduce((sum, each) => sum + each, 0) / 1024;
 }

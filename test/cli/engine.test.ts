@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -49,11 +50,24 @@ describe("the Pulumi CLI", () => {
     }
   });
 
-  it("is killed with all that it has started", async () => {
-    const engine = new Engine(command("hanging", "sleep 600 & echo started; wait"), folder);
+  it("is killed with all that it has started, be it in a group of its own", async () => {
+    const engine = new Engine(command("hanging", "setsid sleep 600 & echo $!; wait"), folder);
     const running = engine.start(["up"]);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 300));
     engine.kill();
-    assert.deepEqual(await running.ended, { code: undefined, out: "started\n", error: "" });
+    const { code, out } = await running.ended;
+    assert.equal(code, undefined);
+    // Gone, or not yet taken note of by whoever inherits the dead.
+    assert.match(spawnSync("ps", ["-o", "stat=", "-p", out.trim()], { encoding: "utf8" }).stdout, /^(Z.*\n)?$/);
+  });
+
+  it("is told to stop by whoever stops this, and has the time to end well", async () => {
+    const body = "trap 'echo unlocked; exit 255' INT; echo locked; sleep 1 & wait";
+    const engine = new Engine(command("patient", body), folder);
+    const running = engine.start(["up"]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.emit("SIGINT");
+    assert.deepEqual(await running.ended, { code: 255, out: "locked\nunlocked\n", error: "" });
+    assert.equal(process.listenerCount("SIGTERM"), 0);
   });
 });

@@ -1,6 +1,6 @@
 /** `recover` with a CLI that plays an engine whose creates are refused; test/engine/faults.ts has the real one. */
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Engine, root } from "../../cli/engine.ts";
@@ -24,9 +24,10 @@ if (command === "stack" && args[0] === "import") {
   state.deployment = JSON.parse(readFileSync(0, "utf8")).deployment;
   save();
 }
-if (command === "preview") {
-  const resources = state.refused.map(({ type, name }) => ({ type, name, id: "<PLACEHOLDER>", parent: "p", version: "1" }));
-  writeFileSync(flag("--import-file"), JSON.stringify({ nameTable: { p: "urn" }, resources }));
+if (command === "preview" && args.includes("--json")) console.log(JSON.stringify({ steps: state.steps }));
+else if (command === "preview") {
+  const resources = state.refused.map(({ type, name }) => ({ type, name, id: "<PLACEHOLDER>", version: "1" }));
+  writeFileSync(flag("--import-file"), JSON.stringify({ nameTable: {}, resources }));
 }
 if (command === "import") {
   state.imported = JSON.parse(readFileSync(flag("--file"), "utf8"));
@@ -69,16 +70,19 @@ describe("recover", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const run = (state: object, agree = true) => {
-    writeFileSync(join(folder, "state.json"), JSON.stringify({ deployment: {}, refused: [], ...state }));
+  const asked: string[] = [];
+  const run = (state: object, agreed: (question: string) => boolean = () => true) => {
+    asked.length = 0;
+    writeFileSync(join(folder, "state.json"), JSON.stringify({ deployment: {}, refused: [], steps: [], ...state }));
     return recover({
       engine: new Engine(join(folder, "pulumi"), folder, { GITHUB_TOKEN: "t" }),
       stack: "prod",
       folder,
       tell: (line) => said.push(line),
-      agree: async () => agree,
+      agree: async (question) => asked.push(question) > 0 && agreed(question),
     });
   };
+  const calls = () => readFileSync(join(folder, "calls"), "utf8").trim().split("\n");
   const state = () =>
     JSON.parse(readFileSync(join(folder, "state.json"), "utf8")) as {
       deployment: { pending_operations?: object[]; resources?: object[] };
@@ -105,7 +109,7 @@ describe("recover", () => {
     );
     const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
     const name = resources.find(({ type }) => type === ruleset)!.inputs["name"];
-    github.on("GET /api/v3/repos/sua-org/equidade-data-package/rulesets", {
+    github.on("GET /api/v3/repos/sua-org/equidade-data-package/rulesets?includes_parents=false&per_page=100", {
       body: [
         { id: 7, name: "x" },
         { id: 42, name },
@@ -124,45 +128,73 @@ describe("recover", () => {
         "equidade-data-package:42",
       ],
     );
-    assert.deepEqual(Object.keys(state().imported!.resources[0]!), ["type", "name", "id", "parent", "version"]);
+    assert.deepEqual(Object.keys(state().imported!.resources[0]!), ["type", "name", "id", "version"]);
     assert.equal(github.requests[0]!.headers.authorization, "Bearer t");
   });
 
-  it("imports nothing without being told to", async () => {
-    assert.equal(await run({ refused: await refuse("gcp:storage/bucket:Bucket") }, false), false);
+  it("imports nothing, and runs nothing, without being told to", async () => {
+    const refused = await refuse("gcp:storage/bucket:Bucket");
+    assert.equal(await run({ refused }, (question) => !question.startsWith("Take")), false);
     assert.equal(state().imported, undefined);
-    assert.deepEqual(said, ["exists: equidade-build-bucket (equidade-prod/equidade-prod-equidade-first-source)"]);
+    assert.ok(said.includes("exists: equidade-build-bucket (equidade-prod/equidade-prod-equidade-first-source)"));
+    assert.deepEqual(asked, ["Run `up` of prod?", "Take what exists into the state of prod?"]);
+    assert.equal(await run({ refused }, () => false), false);
+    assert.deepEqual(asked, ["Run `up` of prod?"]);
+    assert.equal(calls().filter((call) => call.startsWith("up")).length, 1);
+  });
+
+  it("runs nothing that would delete or replace, adopted or not", async () => {
+    for (const op of ["delete", "replace", "create-replacement", "delete-replaced"]) {
+      assert.equal(await run({ steps: [{ op, urn: "urn:pulumi:prod::esteira::a:b:C::d" }] }), false);
+      assert.ok(said.includes(`would ${op}: urn:pulumi:prod::esteira::a:b:C::d`));
+    }
+    assert.ok(!calls().some((call) => call.startsWith("up")));
+  });
+
+  it("keeps the state as it was", async () => {
+    const deployment = { pending_operations: [{ type: "creating", resource: { urn: "u" } }] };
+    await run({ deployment });
+    const backup = join(folder, "prod.before-recover.json");
+    assert.deepEqual(JSON.parse(readFileSync(backup, "utf8")), { deployment });
+    assert.equal(statSync(backup).mode & 0o777, 0o600);
+    assert.ok(said.includes("was being created: u"));
   });
 
   it("tells any other failure as it is, and imports nothing", async () => {
     const [refusal] = await refuse("gcp:storage/bucket:Bucket");
     assert.equal(await run({ refused: [{ ...refusal, error: "Error 403: forbidden" }] }), false);
-    assert.deepEqual(said.filter(Boolean), ["Error 403: forbidden"]);
+    assert.ok(said.includes("Error 403: forbidden"));
     assert.equal(state().imported, undefined);
   });
 
   it("forgets what a dead engine was creating, and nothing else", async () => {
-    const deletion = { type: "deleting" };
-    assert.equal(await run({ deployment: { pending_operations: [{ type: "creating" }, deletion] } }), true);
+    const deletion = { type: "deleting", resource: { urn: "u" } };
+    assert.equal(
+      await run({ deployment: { pending_operations: [{ ...deletion, type: "creating" }, deletion] } }),
+      true,
+    );
     assert.deepEqual(state().deployment.pending_operations, [deletion]);
   });
 
   it("leaves a state alone in which nothing is to be mended", async () => {
     assert.equal(await run({}), true);
-    assert.ok(!readFileSync(join(folder, "calls"), "utf8").includes("stack import"));
+    assert.ok(!calls().includes("stack import"));
   });
 
   it("gives a deployment policy its number, which GitHub's redirect has hidden from the provider", async () => {
     const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
     const { urn } = resources.find(({ type, name }) => type === policy && name.endsWith("main"))!;
-    github.on("GET /api/v3/repos/sua-org/equidade-data-package/environments/prod/deployment-branch-policies", {
-      body: {
-        branch_policies: [
-          { id: 5, name: "v*" },
-          { id: 6, name: "main" },
-        ],
+    github.on(
+      "GET /api/v3/repos/sua-org/equidade-data-package/environments/prod/deployment-branch-policies?per_page=100",
+      {
+        body: {
+          branch_policies: [
+            { id: 5, name: "main", type: "tag" },
+            { id: 6, name: "main", type: "branch" },
+          ],
+        },
       },
-    });
+    );
     const id = "equidade-data-package:prod:0";
     const lost = { urn, type: policy, id, outputs: { id, policyId: 0, branchPattern: "main" } };
     assert.equal(await run({ deployment: { resources: [lost] } }), true);
