@@ -1,4 +1,5 @@
 /** make sandbox: a stack brought up by the real engine, with stand-ins for what it talks to, left running for a look. */
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -25,29 +26,39 @@ async function main(): Promise<number> {
     return 3;
   }
   const began = performance.now();
-  const sandbox = await startSandbox(pulumi, values.stack);
+  const { signal, forget } = interruption();
+  let sandbox: Sandbox | undefined;
   try {
+    sandbox = await startSandbox(pulumi, values.stack);
     if (sandbox.missing.length > 0) {
       for (const reason of sandbox.missing) console.error(`sandbox: ${reason}`);
       return 3;
     }
+    if (signal.aborted) return 1;
     const { code } = await sandbox.engine.start(["up", "--yes", "--skip-preview"], {}, "", process.stdout).ended;
     if (code !== 0) return 1;
     console.log(`\n${summary(sandbox, (performance.now() - began) / 1000)}`);
-    if (!values.once) await interrupted();
+    if (!values.once && !signal.aborted) await once(signal, "abort");
     return 0;
   } finally {
-    await sandbox.close();
+    forget();
+    await sandbox?.close();
   }
 }
 
-const interrupted = () =>
-  new Promise<void>((resolve) => {
-    // A timer keeps the process alive where a stack needs no server.
-    const forever = setInterval(() => {}, 2 ** 31 - 1);
-    process.once("SIGINT", () => resolve(clearInterval(forever)));
-    process.once("SIGTERM", () => resolve(clearInterval(forever)));
-  });
+/** Ctrl+C as a signal: meanwhile it ends nothing by itself, so that all that was begun can be ended. */
+function interruption(): { signal: AbortSignal; forget(): void } {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  // Keeps the process alive where a stack needs no server.
+  const forever = setInterval(() => {}, 2 ** 31 - 1);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, stop);
+  const forget = () => {
+    clearInterval(forever);
+    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, stop);
+  };
+  return { signal: controller.signal, forget };
+}
 
 function summary({ stack, folder, engine, parts, declaration }: Sandbox, seconds: number): string {
   const env = join(folder, "env.sh");

@@ -55,7 +55,7 @@ export const starters: Record<string, (world: World, token: string, folder: stri
   async gcp(world, token) {
     const api = new Google({ ...world, token });
     return standsIn(api, (url) => ({
-      config: endpoints(url),
+      config: { ...endpoints(url), "gcp:disableGlobalProjectWarning": "true" },
       // The list of regions comes from a service that has no custom endpoint.
       env: { GOOGLE_OAUTH_ACCESS_TOKEN: token, PULUMI_GCP_SKIP_REGION_VALIDATION: "true" },
       secrets: { GOOGLE_OAUTH_ACCESS_TOKEN: token },

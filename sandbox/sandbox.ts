@@ -56,7 +56,7 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     const { config: old = {}, ...rest } = fileOf(folder, stack);
     const secrets = old["esteira:secrets"] ? { "esteira:secrets": old["esteira:secrets"] } : {};
     const settings = Object.assign({}, ...parts.map((part) => part.config)) as Config;
-    const text = stringify({ ...rest, config: { ...wanted, ...settings, ...secrets } });
+    const text = stringify({ ...rest, config: { ...harmless(wanted), ...settings, ...secrets } });
     writeFileSync(join(folder, `Pulumi.${stack}.yaml`), text);
     sandbox.declaration = await render();
     const world = worldOf(wanted, sandbox.declaration);
@@ -72,7 +72,9 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     const world = worldOf(config, sandbox.declaration);
     for (const name of packagesOf(sandbox.declaration)) {
       try {
-        parts.push(await starters[name]!(world, canary(), folder));
+        const start = starters[name];
+        if (!start) throw new Missing(`nothing stands in for what the package ${name} talks to`);
+        parts.push(await start(world, canary(), folder));
       } catch (error) {
         if (!(error instanceof Missing)) throw error;
         missing.push(error.message);
@@ -82,18 +84,8 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     for (const part of parts) {
       for (const [name, value] of Object.entries(part.secrets)) sandbox.canaries.set(name, value);
     }
-    const env: Record<string, string> = {
-      PULUMI_BACKEND_URL: `file://${folder}`,
-      PULUMI_CONFIG_PASSPHRASE: "sandbox",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      // What escapes the sandbox finds nobody; the CLI may still download its providers.
-      HTTPS_PROXY: `http://${nowhere}`,
-      NO_PROXY: "127.0.0.1,localhost,get.pulumi.com",
-      GCE_METADATA_HOST: nowhere,
-      ...(Object.assign({}, ...parts.map((part) => part.env)) as Record<string, string>),
-    };
-    sandbox.engine = new Engine(pulumi, folder, env, inherited());
-    await sandbox.engine.run(["stack", "init", stack]);
+    sandbox.engine = engineIn(folder, pulumi, stack, parts);
+    await sandbox.engine.run(["stack", "init", stack, "--no-select"]);
     for (const { path } of readStackFile(folder, stack).needs) {
       const value = canary();
       sandbox.canaries.set(path, value);
@@ -110,6 +102,37 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
   }
 }
 
+/**
+ * The CLI on a state in a folder, with these parts and nothing else to talk to.
+ * @param stack the one that its commands are for
+ */
+export const engineIn = (folder: string, pulumi: string, stack: string, parts: Part[]): Engine =>
+  new Engine(
+    pulumi,
+    folder,
+    {
+      PULUMI_BACKEND_URL: `file://${folder}`,
+      PULUMI_CONFIG_PASSPHRASE: "sandbox",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      // Not selected, which the CLI would remember beyond the sandbox.
+      PULUMI_STACK: stack,
+      // What escapes the sandbox finds nobody; the CLI may still download its providers.
+      HTTPS_PROXY: `http://${nowhere}`,
+      NO_PROXY: "127.0.0.1,localhost,get.pulumi.com",
+      GCE_METADATA_HOST: nowhere,
+      ...(Object.assign({}, ...parts.map((part) => part.env)) as Record<string, string>),
+    },
+    inherited(),
+  );
+
+/** A config without the settings of providers and without secrets, which are for the real services. */
+const harmless = (config: Config): Config =>
+  Object.fromEntries(
+    Object.entries(config).filter(
+      ([key]) => key === "github:owner" || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key),
+    ),
+  );
+
 /** What the engine gets of the shell's environment: no account, project, cluster or backend of anybody's. */
 const inherited = () =>
   Object.fromEntries(
@@ -124,9 +147,11 @@ const nowhere = "127.0.0.1:9";
 /** A value found nowhere by chance. */
 const canary = () => `canary-${randomBytes(12).toString("hex")}`;
 
-/** The packages whose providers the stack uses. */
+/** The packages that resources talk to something by: all but the engine's own, the program's and what only computes. */
 const packagesOf = ({ resources }: Declaration): string[] =>
-  [...new Set(resources.map(({ type }) => type.split(":")[0]!))].filter((name) => name in starters);
+  [...new Set(resources.map(({ type }) => type.split(":")[0]!))].filter(
+    (name) => !["pulumi", "esteira", "random"].includes(name),
+  );
 
 /** What the stack expects to find: all that its resources name and none of them makes. */
 function worldOf(config: Config, { resources }: Declaration): World {

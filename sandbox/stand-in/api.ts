@@ -74,3 +74,12 @@ export class Refusal extends Error {
     this.status = status;
   }
 }
+
+/** A part of a path as text; half an escape is text like any other. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,7 +1,7 @@
 /** Descriptions out of Google's published API discovery documents. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Call, Description } from "./api.ts";
+import { type Call, type Description, decoded } from "./api.ts";
 
 /** Where `sandbox/google/apis.txt` is installed. */
 export const documents = join(
@@ -85,7 +85,7 @@ class Discovery implements Description {
     for (const { method, pattern, names } of this.#routes) {
       const found = method.httpMethod === httpMethod && pattern.exec(path);
       if (!found) continue;
-      const params = Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1]!)]));
+      const params = Object.fromEntries(names.map((name, at) => [name, decoded(found[at + 1]!)]));
       return { operation: method.id, params };
     }
     return undefined;

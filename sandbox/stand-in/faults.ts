@@ -48,8 +48,12 @@ export function failNext(standIn: StandIn, fault: Fault, operation = "*", times 
   const fits = new RegExp(`^${operation.split("*").map(RegExp.escape).join(".*")}$`);
   const hit: string[] = [];
   const goWrong = inject(standIn.api, fault);
+  // Those that are still to come stay.
+  const others = standIn.intercept;
   standIn.intercept = async (call, answer, log) => {
-    if (!fits.test(call.operation) || hit.filter((each) => each === call.operation).length >= times) return answer();
+    if (!fits.test(call.operation) || hit.filter((each) => each === call.operation).length >= times) {
+      return others ? others(call, answer, log) : answer();
+    }
     hit.push(call.operation);
     log.fault = fault;
     return goWrong(call, answer, log);

@@ -1,7 +1,7 @@
 /** A published OpenAPI description: finds a request's operation in it, and holds the request against it. */
 import { Ajv, type AnySchemaObject, type ErrorObject } from "ajv";
 import type { OpenAPIV3 } from "openapi-types";
-import type { Call, Description } from "./api.ts";
+import { type Call, type Description, decoded } from "./api.ts";
 
 /** What one operation takes. */
 interface Operation {
@@ -151,15 +151,6 @@ function literalFirst(one: { template: string }, other: { template: string }): n
   // At the first difference the literal, or what goes on: as if a parameter, and the end after it, came last of all.
   const [a, b] = [one, other].map(({ template }) => `${template.replaceAll("{", "\uffff")}\uffff`);
   return a! < b! ? -1 : 1;
-}
-
-/** Half an escape is text like any other. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** What a reference stands for. */

@@ -20,6 +20,10 @@ export interface Logged {
   fault?: string;
 }
 
+/** Whether a call changed something, or was to: to read a policy is a POST at Google. */
+export const isWrite = ({ method, operation }: Pick<Logged, "method" | "operation">): boolean =>
+  method !== "GET" && !operation.endsWith(".getIamPolicy");
+
 /** Stands between a request and its answer; `undefined` breaks the connection. */
 export type Interceptor = (call: Call, answer: () => Reply, log: Logged) => Promise<Reply | undefined>;
 
@@ -39,7 +43,20 @@ export class StandIn {
 
   private constructor(api: Api) {
     this.api = api;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error: Error) => {
+        const problem = `${request.method} ${request.url} is no request: ${error.message}`;
+        this.log.push({
+          operation: "",
+          method: "",
+          url: request.url ?? "",
+          status: 400,
+          at: performance.now(),
+          problem,
+        });
+        response.writeHead(400).end(problem);
+      });
+    });
     // Faults break connections on purpose.
     this.#server.on("clientError", (_, socket) => socket.destroy());
   }

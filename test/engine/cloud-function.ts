@@ -1,7 +1,7 @@
 /** What an `up` sends to a function after its repository has deployed: what is here, and never a build. */
 import assert from "node:assert/strict";
 import { type Config, configOf, type Sandbox } from "../../sandbox/sandbox.ts";
-import type { StandIn } from "../../sandbox/stand-in/server.ts";
+import { isWrite, type StandIn } from "../../sandbox/stand-in/server.ts";
 import { sandboxOf, up } from "./support.ts";
 
 const system = "esteira:equidade";
@@ -44,7 +44,7 @@ describe("A function that its repository has deployed", function () {
     await up(sandbox, ...flags);
     return google.log
       .slice(mark)
-      .filter(({ method, operation }) => method !== "GET" && operation.includes(".functions."))
+      .filter((each) => isWrite(each) && each.operation.includes(".functions."))
       .map(({ method, url }) => `${method} ${new URL(url, google.url).searchParams.get("updateMask")}`);
   }
 

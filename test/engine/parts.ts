@@ -8,11 +8,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { Engine, root } from "../../cli/engine.ts";
+import { root } from "../../cli/engine.ts";
 import { Missing } from "../../sandbox/daemon.ts";
 import { type Docker, startDocker } from "../../sandbox/docker/index.ts";
 import { Client } from "../../sandbox/kubernetes/client.ts";
 import { type Part, starters } from "../../sandbox/parts.ts";
+import { engineIn } from "../../sandbox/sandbox.ts";
 import { assertSecretsKept, changeBehind, held, type Laid, nextRound, requireEngine, skip, up } from "./support.ts";
 
 const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [] };
@@ -94,7 +95,7 @@ for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) 
       }
       laid = lay(pulumi, name, part, join(folder, "stack"));
       laid.canaries.set("the password", secret);
-      await laid.engine.run(["stack", "init", "test"]);
+      await laid.engine.run(["stack", "init", "test", "--no-select"]);
       await laid.engine.run(["config", "set", "--secret", "password"], {}, secret);
       untouched = await held(laid);
     });
@@ -168,12 +169,7 @@ function lay(pulumi: string, name: string, part: Part, folder: string): Laid {
   const project = { name: "parts", main, runtime: { name: "nodejs", options } };
   writeFileSync(join(folder, "Pulumi.yaml"), stringify(project));
   writeFileSync(join(folder, "Pulumi.test.yaml"), stringify({ config: part.config }));
-  const engine = new Engine(pulumi, folder, {
-    PULUMI_BACKEND_URL: `file://${folder}`,
-    PULUMI_CONFIG_PASSPHRASE: "parts",
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-    ...part.env,
-  });
+  const engine = engineIn(folder, pulumi, "test", [part]);
   return { folder, engine, parts: [part], canaries: new Map() };
 }
 

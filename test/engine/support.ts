@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findPulumi, noEngine } from "../../cli/engine.ts";
-import { computed, type DeclaredResource } from "../../cli/render/program.ts";
-import { secretPlaceholder } from "../../cli/render/stack-file.ts";
+import { runtime } from "@pulumi/pulumi";
+import { findPulumi, noEngine, root } from "../../cli/engine.ts";
+import { artefacts } from "../../cli/render/artefacts.ts";
+import { computed, type DeclaredResource, declare } from "../../cli/render/program.ts";
+import { readStackFile } from "../../cli/render/stack-file.ts";
 import { type Config, type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 import type { Drift } from "../../sandbox/stand-in/api.ts";
 
@@ -20,8 +22,12 @@ export function requireEngine(this: Mocha.Context): string {
   return pulumi!;
 }
 
-/** For a `before` hook: skips the suite and says why. */
+/**
+ * For a `before` hook: skips the suite and says why.
+ * @throws Error where nothing may be skipped: with NOTHING_SKIPPED in the environment
+ */
 export function skip(this: Mocha.Context, reason: string): never {
+  if (process.env["NOTHING_SKIPPED"]) throw new Error(`NOT RUN: ${reason}`);
   console.log(`  NOT RUN: ${reason}`);
   return this.skip();
 }
@@ -135,6 +141,22 @@ export function assertSecretsKept(sandbox: Laid): void {
   assertNoCanary(sandbox, "the render", JSON.stringify(sandbox.declaration ?? {}));
 }
 
+/** The render is given the secrets' values, as a stack's file in clear text would, and shows none of them. */
+export async function assertRenderKeepsSecrets(sandbox: Sandbox): Promise<void> {
+  const { folder, stack, canaries } = sandbox;
+  const stackFile = readStackFile(folder, stack);
+  const secrets: Record<string, Record<string, string>> = {};
+  for (const { path } of stackFile.needs) {
+    const [system, name] = path.split(".") as [string, string];
+    (secrets[system] ??= {})[name] = canaries.get(path)!;
+  }
+  if (stackFile.needs.length > 0) stackFile.config["esteira:secrets"] = JSON.stringify(secrets);
+  const declaration = await declare(root, stack, { ...stackFile, secretKeys: ["esteira:secrets"] });
+  for (const [path, text] of artefacts(declaration, stackFile.config["github:owner"] ?? "")) {
+    assertNoCanary(sandbox, path, text);
+  }
+}
+
 /** The engine's resources and the render's: the same, with the same inputs, and the same secrets marked. */
 export function assertAgree(rendered: DeclaredResource[], previewed: Step[]): void {
   assert.deepEqual(
@@ -142,20 +164,24 @@ export function assertAgree(rendered: DeclaredResource[], previewed: Step[]): vo
     rendered.map(({ urn }) => urn),
   );
   const inputs = new Map(previewed.map(({ urn, newState }) => [urn, newState?.inputs ?? {}]));
-  for (const { urn, inputs: mine } of rendered) assert.deepEqual(restrict(inputs.get(urn)!, mine), mine, urn);
+  for (const { urn, inputs: mine } of rendered) assert.deepEqual(given(inputs.get(urn)!, mine), mine, urn);
 }
 
-/** What the engine says, cut to what the program gave: the provider adds defaults, and knows what was looked up. */
-function restrict(theirs: unknown, mine: unknown): unknown {
+/** What the program gave of what the engine says: without the provider's defaults, and as unknown as it is to the render. */
+function given(theirs: unknown, mine: unknown): unknown {
+  // What was looked up, the engine knows.
   if (mine === computed) return computed;
-  // The engine's JSON shows every secret so, which is also how the render shows it.
-  if (mine === secretPlaceholder) return theirs;
-  if (Array.isArray(mine) && Array.isArray(theirs)) return theirs.map((each, index) => restrict(each, mine[index]));
-  if (typeof mine === "object" && mine !== null && typeof theirs === "object" && theirs !== null) {
-    if ("__pulumiArchive" in mine) return mine;
-    return Object.fromEntries(
-      Object.entries(mine).map(([key, each]) => [key, restrict((theirs as Record<string, unknown>)[key], each)]),
-    );
-  }
-  return theirs;
+  if (Array.isArray(theirs))
+    return theirs.map((each, index) => given(each, Array.isArray(mine) ? mine[index] : undefined));
+  if (typeof theirs !== "object" || theirs === null) return theirs;
+  const own = mine as Record<string, unknown> | undefined;
+  const { __defaults: defaults = [], ...values } = theirs as Record<string, unknown> & { __defaults?: string[] };
+  const { [runtime.specialSigKey]: kind, assets, text } = values;
+  if (kind === runtime.specialAssetSig) return { __pulumiAsset: true, text };
+  if (kind === runtime.specialArchiveSig) return { __pulumiArchive: true, assets: given(assets, own?.["assets"]) };
+  return Object.fromEntries(
+    Object.entries(values)
+      .filter(([key]) => !defaults.includes(key))
+      .map(([key, value]) => [key, given(value, own?.[key])]),
+  );
 }
