@@ -67,9 +67,9 @@ sandbox/node_modules/.package-lock.json: sandbox/package-lock.json
 	@touch $@
 
 # Google's descriptions of its APIs, which its Python library brings along.
-.tools/google-apis.stamp: sandbox/google/apis.txt
+.tools/google-apis.stamp: sandbox/google/apis.txt $(PYTHON_TOOLS)
 	rm -rf .tools/google-apis
-	python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .tools/google-apis -r $<
+	.tools/python/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .tools/google-apis -r $<
 	@touch $@
 
 # Linters and a workflow runner, pinned by test/tools' lock files.

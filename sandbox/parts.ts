@@ -1,9 +1,9 @@
 /** What the packages of declared resources talk to, and how a stack is told to talk to the sandbox's. */
 import { join } from "node:path";
-import { startDocker } from "./docker/index.ts";
+import { type Docker, startDocker } from "./docker/index.ts";
 import { GitHub } from "./github/index.ts";
 import { endpoints, Google, type Project } from "./google/index.ts";
-import { startKubernetes } from "./kubernetes/index.ts";
+import { type Kubernetes, startKubernetes } from "./kubernetes/index.ts";
 import type { Api, Drift } from "./stand-in/api.ts";
 import { StandIn } from "./stand-in/server.ts";
 
@@ -63,33 +63,31 @@ export const starters: Record<string, (world: World, token: string, folder: stri
     }));
   },
   async kubernetes(_, __, folder) {
-    const { name, kubeconfig, objects, drifts, close } = await startKubernetes(join(folder, "kubernetes"));
-    return {
-      name,
-      address: kubeconfig,
-      // A provider of the program's own does not get the stack's config, but the environment.
-      config: { "kubernetes:kubeconfig": kubeconfig },
-      env: { KUBECONFIG: kubeconfig },
-      secrets: {},
-      held: objects,
-      drifts,
-      close,
-    };
+    const cluster = await startKubernetes(join(folder, "kubernetes"));
+    return runs(cluster, cluster.kubeconfig, "kubernetes:kubeconfig", "KUBECONFIG");
   },
   async docker(_, __, folder) {
-    const { name, host, objects, drifts, close } = await startDocker(join(folder, "docker"));
-    return {
-      name,
-      address: host,
-      config: { "docker:host": host },
-      env: { DOCKER_HOST: host },
-      secrets: {},
-      held: objects,
-      drifts,
-      close,
-    };
+    const engine = await startDocker(join(folder, "docker"));
+    return runs(engine, engine.host, "docker:host", "DOCKER_HOST");
   },
 };
+
+/** The real thing. A provider of the program's own does not get the stack's config, but the environment. */
+const runs = (
+  { name, objects, drifts, close }: Pick<Kubernetes | Docker, "name" | "objects" | "drifts" | "close">,
+  address: string,
+  key: string,
+  variable: string,
+): Part => ({
+  name,
+  address,
+  config: { [key]: address },
+  env: { [variable]: address },
+  secrets: {},
+  held: objects,
+  drifts,
+  close,
+});
 
 async function standsIn(
   api: Api,
