@@ -45,15 +45,9 @@ export class StandIn {
     this.api = api;
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch((error: Error) => {
-        const problem = `${request.method} ${request.url} is no request: ${error.message}`;
-        this.log.push({
-          operation: "",
-          method: "",
-          url: request.url ?? "",
-          status: 400,
-          at: performance.now(),
-          problem,
-        });
+        const problem = `it is no request: ${error.message}`;
+        const { method = "", url = "" } = request;
+        this.log.push({ operation: `${method} ${url}`, method, url, status: 400, at: performance.now(), problem });
         response.writeHead(400).end(problem);
       });
     });

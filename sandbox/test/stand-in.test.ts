@@ -1,5 +1,6 @@
 /** The server that every stand-in has: what it knows, how it fails, and a look inside. */
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { type Api, Refusal } from "../stand-in/api.ts";
 import { type Fault, failNext, faults } from "../stand-in/faults.ts";
 import { StandIn } from "../stand-in/server.ts";
@@ -92,6 +93,18 @@ describe("a stand-in", () => {
       assert.equal((await ask("POST")).status, 201);
     });
   }
+
+  it("outlives a request that is none", async () => {
+    const { port } = new URL(standIn.url);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      request({ port, path: "//" }, (response) => resolve(response.resume().statusCode))
+        .on("error", reject)
+        .end();
+    });
+    assert.equal(status, 400);
+    assert.match(standIn.problems[0]!, /^GET \/\/: it is no request/);
+    assert.equal((await ask("GET")).status, 200);
+  });
 
   it("says when to come back, once the rate is exceeded", async () => {
     failNext(standIn, "rate-limit");
