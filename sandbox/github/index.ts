@@ -18,7 +18,6 @@ import { accounts } from "./accounts.ts";
 import { actions, vaultDrifts } from "./actions.ts";
 import { contentDrifts, contentSnapshot, contents } from "./contents.ts";
 import { environmentDrifts, environmentSnapshot, environments } from "./environments.ts";
-import { graphql, graphqlDescription } from "./graphql.ts";
 import { find, merge, pullDrifts, pullSnapshot, pulls } from "./pulls.ts";
 import { rulesetDrifts, rulesetSnapshot, rulesets } from "./rulesets.ts";
 import { type Account, type Handlers, heads, type Repository, State, ValidationFailed } from "./state.ts";
@@ -61,17 +60,13 @@ export class GitHub implements Api {
     const handlers: Handlers = Object.assign({}, ...subjects.map((subject) => subject(this.#state)));
     this.#openApi = describe(Object.keys(handlers));
     this.handlers = Object.fromEntries(
-      Object.entries({ ...handlers, ...graphql(this.#state) }).map(([name, handler]) => [
-        name,
-        (call) => this.#answer(call, handler),
-      ]),
+      Object.entries(handlers).map(([name, handler]) => [name, (call) => this.#answer(call, handler)]),
     );
     this.descriptions = [
       {
         match: (method, path) => this.#openApi.match(method, this.#named(path)),
         problems: (call) => this.#problems(call),
       },
-      graphqlDescription,
     ];
   }
 

@@ -114,29 +114,6 @@ describe("The stand-in of GitHub", () => {
       await own.close();
     });
 
-    it("answers GraphQL by GitHub's schema: who is in the organisation", async () => {
-      const ask = async (query: string, login: string) => {
-        const headers = { authorization: `Bearer ${token}` };
-        const body = JSON.stringify({ query, variables: { login } });
-        return (await fetch(`${server.url}/api/graphql`, { method: "POST", headers, body })).json() as Promise<{
-          data?: unknown;
-          errors?: { message: string }[];
-        }>;
-      };
-      const members =
-        "query($login: String!) { organization(login: $login) { membersWithRole(first: 9) { edges { role node { login } } } } }";
-      assert.deepEqual(await ask(members, "acme"), {
-        data: { organization: { membersWithRole: { edges: [{ role: "ADMIN", node: { login: "octocat" } }] } } },
-      });
-      const { errors } = await ask(members, "other");
-      assert.equal(errors![0]!.message, "Could not resolve to an Organization with the login of 'other'.");
-      const wrong = await ask("query($login: String!) { organization(login: $login) { nothing } }", "acme");
-      assert.match(wrong.errors![0]!.message, /Cannot query field "nothing" on type "Organization"/);
-      assert.deepEqual(server.problems, []);
-      await ask("query($login: String!) { organization(login: $login) { name } }", "acme");
-      assert.match(server.problems[0]!, /^graphql: Error: The stand-in does not know yet: Organization\.name/);
-    });
-
     it("lets only its token in", async () => {
       const { documentation_url } = await refused(clientOf("another").repos.get(api), 401, "Bad credentials");
       assert.equal(documentation_url, "https://docs.github.com/rest/repos/repos#get-a-repository");
