@@ -147,7 +147,7 @@ export class Engine {
 }
 
 /** The errors in a command's output: with --json they stand among the diagnostics, else on lines of their own. */
-function errorsIn(out: string): string {
+export function errorsIn(out: string): string {
   try {
     const { diagnostics = [] } = JSON.parse(out) as { diagnostics?: { severity: string; message: string }[] };
     return diagnostics

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { Engine, findPulumi, noEngine, root } from "./engine.ts";
+import { Engine, errorsIn, findPulumi, noEngine, root } from "./engine.ts";
 import { type Ask, importIds } from "./recover/import-ids.ts";
 import { computed, type DeclaredResource, declare } from "./render/program.ts";
 import { isUsage, readStackFile, UsageError } from "./render/stack-file.ts";
@@ -54,14 +54,16 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
     if (!(await harmless(engine, stack, tell))) return false;
     if (!(await agree(`Run \`up\` of ${stack}?`))) return false;
     const { code, refusals, errors } = await up(engine, stack);
-    for (const error of errors.filter((each) => !exists.test(each))) tell(error);
+    for (const error of errors) tell(error);
     await edit(engine, stack, (deployment) => numberPolicies(deployment, declared, ask));
     if (code === 0) {
       tell(`${stack} is up.`);
       return true;
     }
     const known: Refused[] = [];
-    for (const resource of refusals.flatMap((urn) => (tried.has(urn) ? [] : (declared.get(urn) ?? [])))) {
+    const about = ({ type, name }: Diagnostics) =>
+      resources.filter((resource) => shown(resource.type) === type && resource.name === name);
+    for (const resource of refusals.flatMap(about).filter(({ urn }) => !tried.has(urn))) {
       tried.add(resource.urn);
       const found = await importIds[resource.type]?.(resource.inputs, ask);
       // A part that only a provider could tell.
@@ -70,7 +72,7 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
       tell(`exists: ${resource.name} (${id ?? "its ID is not known here; see `pulumi import`"})`);
     }
     if (known.length === 0) {
-      for (const error of errors.filter((each) => exists.test(each))) tell(error);
+      for (const refusal of refusals) tell(refusal.errors);
       return false;
     }
     if (!(await agree(`Take what exists into the state of ${stack}?`))) return false;
@@ -103,30 +105,37 @@ async function harmless(engine: Engine, stack: string, tell: (line: string) => v
 /** What says that a create came too late. */
 const exists = /already exist|already own it|must be unique/i;
 
-/** One line of `pulumi up --json`. */
-interface EngineEvent {
-  diagnosticEvent?: { urn?: string; severity: string; message: string };
+/** What one resource, or the stack, has to say at the end of an `up`. */
+interface Diagnostics {
+  /** The resource's type without its module's file, as the CLI shows it: `gcp:storage:Bucket`. */
+  type: string;
+  name: string;
+  errors: string;
 }
 
+/**
+ * Runs `up`, the rest of it beside what is refused.
+ *
+ * Not with --json: its stream has the SDK's debug messages, which hold the values of secrets.
+ */
 async function up(engine: Engine, stack: string) {
-  // The rest goes on beside what is refused.
   const { code, out, error } = await engine.start([
-    ...["up", "--stack", stack, "--yes", "--skip-preview", "--json", "--continue-on-error"],
+    ...["up", "--stack", stack, "--yes", "--skip-preview", "--continue-on-error", "--suppress-outputs"],
   ]).ended;
-  const events = out
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as EngineEvent);
-  const errors = events.flatMap(({ diagnosticEvent }) =>
-    diagnosticEvent?.severity === "error" ? diagnosticEvent : [],
-  );
-  const refusals = errors.flatMap(({ urn, message }) => (urn && exists.test(message) ? urn : []));
-  return {
-    code,
-    refusals: [...new Set(refusals)],
-    errors: [...errors.map(({ message }) => message), error].map((text) => text.trim()).filter(Boolean),
-  };
+  const diagnostics = errorsIn(out)
+    .split(/^(?= {2}\S+ \(.+\):$)/m)
+    .flatMap((block): Diagnostics[] => {
+      const [, type, name] = /^ {2}(\S+) \((.+)\):$/m.exec(block) ?? [];
+      const errors = block.split("\n").slice(1).join("\n").trim();
+      return type && name && errors ? [{ type, name, errors }] : [];
+    });
+  const refusals = diagnostics.filter(({ errors }) => exists.test(errors));
+  const others = diagnostics.filter((each) => !refusals.includes(each)).map(({ errors }) => errors);
+  return { code, refusals, errors: error.trim() ? [...others, error.trim()] : others };
 }
+
+/** A type as the CLI shows it. */
+const shown = (type: string) => type.replace(/\/[^:]+/, "");
 
 /** Takes objects into the state, below the parents that the program gives them. */
 async function adopt(engine: Engine, stack: string, refused: Refused[]): Promise<void> {

@@ -35,15 +35,16 @@ if (command === "import") {
   save();
 }
 if (command === "up") {
-  for (const { urn, error } of state.refused) {
-    console.log(JSON.stringify({ diagnosticEvent: { urn, severity: "error", message: error } }));
+  console.log("Updating\\n\\nDiagnostics:");
+  for (const { type, name, error } of state.refused) {
+    console.log("  " + type.replace(/\\/[^:]+/, "") + " (" + name + "):\\n    error: " + error + "\\n");
   }
+  console.log("Resources:\\n    1 errored");
   if (state.refused.length > 0) process.exit(1);
 }
 `;
 
 interface Refusal {
-  urn: string;
   type: string;
   name: string;
   error: string;
@@ -92,8 +93,8 @@ describe("recover", () => {
   const refuse = async (...types: string[]): Promise<Refusal[]> => {
     const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
     return types.map((type) => {
-      const { urn, name } = resources.find((resource) => resource.type === type)!;
-      return { urn, type, name, error: "googleapi: Error 409: it already exists" };
+      const { name } = resources.find((resource) => resource.type === type)!;
+      return { type, name, error: "googleapi: Error 409: it already exists" };
     });
   };
 
@@ -163,7 +164,7 @@ describe("recover", () => {
   it("tells any other failure as it is, and imports nothing", async () => {
     const [refusal] = await refuse("gcp:storage/bucket:Bucket");
     assert.equal(await run({ refused: [{ ...refusal, error: "Error 403: forbidden" }] }), false);
-    assert.ok(said.includes("Error 403: forbidden"));
+    assert.ok(said.includes("error: Error 403: forbidden"));
     assert.equal(state().imported, undefined);
   });
 
