@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { Writable } from "node:stream";
 import { Engine, findPulumi } from "../../cli/engine.ts";
 
 describe("the Pulumi CLI", () => {
@@ -50,22 +51,32 @@ describe("the Pulumi CLI", () => {
     }
   });
 
+  /** A command that has said something. */
+  const started = async (engine: Engine) => {
+    const said = Promise.withResolvers<void>();
+    const shown = new Writable({ write: (_, __, done) => (said.resolve(), done()) });
+    const running = engine.start(["up"], {}, "", shown);
+    await said.promise;
+    return running;
+  };
+
   it("is killed with all that it has started, be it in a group of its own", async () => {
     const engine = new Engine(command("hanging", "setsid sleep 600 & echo $!; wait"), folder);
-    const running = engine.start(["up"]);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const running = await started(engine);
     engine.kill();
     const { code, out } = await running.ended;
     assert.equal(code, undefined);
     // Gone, or not yet taken note of by whoever inherits the dead.
-    assert.match(spawnSync("ps", ["-o", "stat=", "-p", out.trim()], { encoding: "utf8" }).stdout, /^(Z.*\n)?$/);
+    const state = () => spawnSync("ps", ["-o", "stat=", "-p", out.trim()], { encoding: "utf8" }).stdout.trim();
+    const isOver = () => /^(Z.*)?$/.test(state());
+    for (let tries = 0; tries < 100 && !isOver(); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(isOver(), state());
   });
 
   it("is told to stop by whoever stops this, and has the time to end well", async () => {
     const body = "trap 'echo unlocked; exit 255' INT; echo locked; sleep 1 & wait";
     const engine = new Engine(command("patient", body), folder);
-    const running = engine.start(["up"]);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const running = await started(engine);
     process.emit("SIGINT");
     assert.deepEqual(await running.ended, { code: 255, out: "locked\nunlocked\n", error: "" });
     assert.equal(process.listenerCount("SIGTERM"), 0);
