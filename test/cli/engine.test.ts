@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { Writable } from "node:stream";
+import { PassThrough } from "node:stream";
 import { Engine, findPulumi } from "../../cli/engine.ts";
 
 describe("the Pulumi CLI", () => {
@@ -53,10 +54,9 @@ describe("the Pulumi CLI", () => {
 
   /** A command that has said something. */
   const started = async (engine: Engine) => {
-    const said = Promise.withResolvers<void>();
-    const shown = new Writable({ write: (_, __, done) => (said.resolve(), done()) });
+    const shown = new PassThrough();
     const running = engine.start(["up"], {}, "", shown);
-    await said.promise;
+    await once(shown, "data");
     return running;
   };
 
