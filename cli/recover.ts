@@ -46,9 +46,10 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
   const declared: Declared = new Map(resources.map((resource) => [resource.urn, resource]));
   const ask = githubOf(engine, stack, stackFile.config);
   const backup = join(folder, `${stack}.before-recover.json`);
-  writeFileSync(backup, await engine.run(["stack", "export", "--stack", stack]), { mode: 0o600 });
+  const exported = await engine.run(["stack", "export", "--stack", stack]);
+  writeFileSync(backup, exported, { mode: 0o600 });
   tell(`The state as it was is in ${backup}.`);
-  await edit(engine, stack, (deployment) => forgetPendingCreates(deployment, tell));
+  await edit(engine, stack, (deployment) => forgetPendingCreates(deployment, tell), exported);
 
   for (const tried = new Set<string>(); ; ) {
     if (!(await harmless(engine, stack, tell))) return false;
@@ -173,8 +174,14 @@ interface Deployment {
 }
 
 /** Changes the state, where there is something to change. @param change whether it has changed something */
-async function edit(engine: Engine, stack: string, change: (deployment: Deployment) => boolean | Promise<boolean>) {
-  const state = JSON.parse(await engine.run(["stack", "export", "--stack", stack])) as { deployment: Deployment };
+async function edit(
+  engine: Engine,
+  stack: string,
+  change: (deployment: Deployment) => boolean | Promise<boolean>,
+  exported?: string,
+) {
+  const text = exported ?? (await engine.run(["stack", "export", "--stack", stack]));
+  const state = JSON.parse(text) as { deployment: Deployment };
   if (await change(state.deployment)) {
     await engine.run(["stack", "import", "--stack", stack], {}, JSON.stringify(state));
   }

@@ -5,7 +5,7 @@ import { GitHub } from "./github/index.ts";
 import { endpoints, Google, type Project } from "./google/index.ts";
 import { type Kubernetes, startKubernetes } from "./kubernetes/index.ts";
 import type { Api, Drift } from "./stand-in/api.ts";
-import { StandIn } from "./stand-in/server.ts";
+import { type Logged, StandIn } from "./stand-in/server.ts";
 
 /** What a stack expects to find: whoever creates repositories and projects is not this program. */
 export interface World {
@@ -71,6 +71,9 @@ export const starters: Record<string, (world: World, token: string, folder: stri
     return runs(engine, engine.host, "docker:host", "DOCKER_HOST");
   },
 };
+
+/** All that the stand-ins among some parts were asked. */
+export const callsTo = (parts: readonly Part[]): Logged[] => parts.flatMap(({ standIn }) => standIn?.log ?? []);
 
 /** The real thing. A provider of the program's own does not get the stack's config, but the environment. */
 const runs = (

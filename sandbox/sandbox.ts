@@ -29,8 +29,8 @@ export interface Sandbox {
   canaries: Map<string, string>;
   /** What the render says of the stack as it is configured now. */
   declaration: Declaration;
-  /** Gives the stack another config; secrets stay. */
-  configure(config: Config): Promise<void>;
+  /** Gives the stack another config; secrets stay. @returns what it then expects to find */
+  configure(config: Config): Promise<World>;
   /** Ends what runs and deletes the folder. */
   close(): Promise<void>;
 }
@@ -51,16 +51,19 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
 
   const parts: Part[] = [];
   const missing: string[] = [];
-  const render = () => declare(root, stack, readStackFile(folder, stack));
-  const configure = async (wanted: Config) => {
+  const write = (wanted: Config) => {
     const { config: old = {}, ...rest } = fileOf(folder, stack);
     const secrets = old["esteira:secrets"] ? { "esteira:secrets": old["esteira:secrets"] } : {};
     const settings = Object.assign({}, ...parts.map((part) => part.config)) as Config;
     const text = stringify({ ...rest, config: { ...harmless(wanted), ...settings, ...secrets } });
     writeFileSync(join(folder, `Pulumi.${stack}.yaml`), text);
-    sandbox.declaration = await render();
+  };
+  const configure = async (wanted: Config) => {
+    write(wanted);
+    sandbox.declaration = await declare(root, stack, readStackFile(folder, stack));
     const world = worldOf(wanted, sandbox.declaration);
     for (const part of parts) part.expect?.(world);
+    return world;
   };
   const sandbox = { stack, folder, parts, missing, configure, canaries: new Map<string, string>() } as Sandbox;
   sandbox.close = async () => {
@@ -68,8 +71,7 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await configure(config);
-    const world = worldOf(config, sandbox.declaration);
+    const world = await configure(config);
     for (const name of packagesOf(sandbox.declaration)) {
       try {
         const start = starters[name];
@@ -80,7 +82,8 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
         missing.push(error.message);
       }
     }
-    await configure(config);
+    // Now with the parts' settings, which change nothing of what is declared.
+    write(config);
     for (const part of parts) {
       for (const [name, value] of Object.entries(part.secrets)) sandbox.canaries.set(name, value);
     }

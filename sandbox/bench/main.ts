@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { machine, median, writeSection } from "../../cli/bench/section.ts";
 import { Engine, findPulumi, noEngine, root } from "../../cli/engine.ts";
 import { stacksIn } from "../../cli/render/stack-file.ts";
+import { callsTo } from "../parts.ts";
 import { type Config, configOf, type Sandbox, startSandbox } from "../sandbox.ts";
 import { isWrite } from "../stand-in/server.ts";
 import { type Cost, cost } from "./measure.ts";
@@ -27,12 +28,11 @@ function missing(): never {
 async function lifecycle(stack: string): Promise<string> {
   const sandbox = await startSandbox(pulumi, stack);
   try {
-    const calls = () => sandbox.parts.flatMap(({ standIn }) => standIn?.log ?? []);
     const cells: string[] = [];
     for (const args of [["up", "--yes", "--skip-preview"], ["preview"], ["refresh", "--yes"]]) {
-      const before = calls().length;
+      const before = callsTo(sandbox.parts).length;
       const { seconds } = await cost(() => sandbox.engine.start(args));
-      const made = calls().slice(before);
+      const made = callsTo(sandbox.parts).slice(before);
       const writes = made.filter(isWrite);
       cells.push(`${seconds.toFixed(1)} s`, `${made.length}`, `${writes.length}`);
     }

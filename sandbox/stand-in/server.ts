@@ -1,7 +1,7 @@
 /** The HTTP server of a stand-in: finds the operation, checks the request, can be told to fail, keeps a log. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Api, type Call, Refusal, type Reply } from "./api.ts";
+import { type Api, type Call, type Description, Refusal, type Reply } from "./api.ts";
 import { control } from "./control.ts";
 
 /** What a request came to. */
@@ -93,8 +93,7 @@ export class StandIn {
     if (pathname.startsWith("/_sandbox/")) {
       const { status, value } = control(this, `${method} ${pathname}`, jsonIn(bytes));
       response.writeHead(status, { "content-type": "application/json; charset=utf-8" });
-      return void response.end(`${JSON.stringify(value, undefined, 2)}
-`);
+      return void response.end(`${JSON.stringify(value, undefined, 2)}\n`);
     }
     const logged: Logged = { operation: `${method} ${pathname}`, method, url, status: 0, at: performance.now() };
     this.log.push(logged);
@@ -102,7 +101,7 @@ export class StandIn {
     const call: Call = {
       operation: logged.operation,
       params: {},
-      ...found,
+      ...found?.match,
       method,
       url,
       query: searchParams,
@@ -111,7 +110,7 @@ export class StandIn {
       bytes,
     };
     logged.operation = call.operation;
-    const answer = () => this.#answer(call, found?.problems ?? (() => []), found !== undefined, logged);
+    const answer = () => this.#answer(call, found?.description, logged);
     const reply = await (this.intercept ?? (async (_, answered) => answered()))(call, answer, logged);
     if (!reply) return void request.socket.destroy();
     const { body } = reply;
@@ -127,21 +126,22 @@ export class StandIn {
   #find(method: string, path: string) {
     for (const description of this.api.descriptions) {
       const match = description.match(method, path);
-      if (match) return { ...match, problems: (call: Call) => description.problems(call) };
+      if (match) return { description, match };
     }
     return undefined;
   }
 
-  #answer(call: Call, problemsOf: (call: Call) => string[], known: boolean, logged: Logged): Reply {
+  /** @param description the one that has the operation, if any has */
+  #answer(call: Call, description: Description | undefined, logged: Logged): Reply {
     const { api } = this;
     const handler = api.handlers[call.operation];
-    if (!known || !handler) {
-      logged.problem = known
+    if (!description || !handler) {
+      logged.problem = description
         ? `the stand-in of ${api.name} does not know this operation yet`
         : `${api.name} has no such path`;
-      return api.refusal(known ? 501 : 404, `${logged.operation}: ${logged.problem}`);
+      return api.refusal(description ? 501 : 404, `${logged.operation}: ${logged.problem}`);
     }
-    const problems = problemsOf(call);
+    const problems = description.problems(call);
     if (problems.length > 0) {
       logged.problem = problems.join("; ");
       return api.refusal(api.invalid, logged.problem);

@@ -19,14 +19,14 @@ import { artefacts } from "../../cli/render/artefacts.ts";
 import { check } from "../../cli/render/checks.ts";
 import { stacksIn } from "../../cli/render/stack-file.ts";
 import { render, write } from "../../cli/render.ts";
+import { filesBelow } from "../support/files.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-const filesBelow = (folder: string): Map<string, string> =>
+/** Every file of a folder: its path there to its text. */
+const textsIn = (folder: string): Map<string, string> =>
   new Map(
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
+    filesBelow(folder)
       .map((path): [string, string] => [relative(folder, path), readFileSync(path, "utf8")])
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
@@ -36,7 +36,7 @@ describe("rendered/", () => {
     it(`${stack} is what the program declares today (else: npm run generate)`, async () => {
       const { files, findings } = await render(stack);
       assert.deepEqual(findings, []);
-      assert.deepEqual(filesBelow(join(root, "rendered", stack)), files);
+      assert.deepEqual(textsIn(join(root, "rendered", stack)), files);
     });
   }
 
@@ -106,7 +106,7 @@ describe("npm run render", () => {
   });
 
   it("writes the same bytes in another folder, time zone and language", () => {
-    assert.deepEqual(filesBelow(join(folder, "out/prod")), filesBelow(join(root, "rendered/prod")));
+    assert.deepEqual(textsIn(join(folder, "out/prod")), textsIn(join(root, "rendered/prod")));
   });
 
   it("--json tells the same to a program", () => {
@@ -114,7 +114,7 @@ describe("npm run render", () => {
     assert.equal(status, 0);
     const summary = JSON.parse(stdout) as Record<string, unknown>;
     assert.deepEqual(Object.keys(summary), ["stack", "resources", "files", "secrets", "findings"]);
-    assert.deepEqual(summary["files"], [...filesBelow(join(root, "rendered/staging")).keys()]);
+    assert.deepEqual(summary["files"], [...textsIn(join(root, "rendered/staging")).keys()]);
   });
 
   it("removes what is declared no more", () => {
@@ -177,7 +177,7 @@ describe("npm run render", () => {
 
     it("exits 2 on a wrong stack file, telling every problem, and keeps the render before", () => {
       assert.equal(runCopy().status, 0);
-      const before = filesBelow(join(copy, "rendered/prod"));
+      const before = textsIn(join(copy, "rendered/prod"));
       const file = join(copy, "Pulumi.prod.yaml");
       const text = readFileSync(file, "utf8");
       writeFileSync(
@@ -193,7 +193,7 @@ describe("npm run render", () => {
   esteira:equidade.functions[1]: found "cloud-function-1"; expected a name of its own: functions[0] has "cloud-function-1" already
 `,
       );
-      assert.deepEqual(filesBelow(join(copy, "rendered/prod")), before);
+      assert.deepEqual(textsIn(join(copy, "rendered/prod")), before);
       writeFileSync(file, text);
     });
 
@@ -230,7 +230,7 @@ describe("npm run render", () => {
       writeFileSync(file, text);
       assert.equal(status, 0, stderr);
       assert.match(stdout, /\n {2}given {4}equidade\.DEPLOY_TRIGGER_TOKEN: /);
-      const all = [stdout, stderr, ...filesBelow(join(copy, "rendered/prod")).values()].join("\n");
+      const all = [stdout, stderr, ...textsIn(join(copy, "rendered/prod")).values()].join("\n");
       assert.ok(!all.includes("canary"));
     });
   });
@@ -322,7 +322,7 @@ describe("The layout", () => {
       join(folder, "prod"),
     );
     assert.deepEqual(
-      [...filesBelow(join(folder, "prod"))],
+      [...textsIn(join(folder, "prod"))],
       [
         ["github/a/b/c", "text\r\nwithout end"],
         ["resources.json", "[]\n"],

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { DeclaredResource } from "../../cli/render/program.ts";
 import { type Config, configOf, type Sandbox } from "../../sandbox/sandbox.ts";
 import { isWrite } from "../../sandbox/stand-in/server.ts";
-import { held, preview, sandboxOf, up } from "./support.ts";
+import { held, preview, type Step, sandboxOf, up } from "./support.ts";
 
 const system = "esteira:equidade";
 const added = "cloud-function-10";
@@ -61,13 +61,13 @@ describe("One function", function () {
   /** Whose workflows may act as the deployer, and to whom the package sends its releases. */
   const lists = ["equidade-deployer-federated", "equidade-package-.github/workflows/trigger-deploys-dev.yml"];
 
-  const did = (steps: Awaited<ReturnType<typeof preview>>, op: string) =>
+  const did = (steps: Step[], op: string) =>
     steps
       .filter((step) => step.op === op)
       .map(({ urn }) => urn.slice(urn.lastIndexOf("::") + 2))
       .sort();
 
-  const others = (steps: Awaited<ReturnType<typeof preview>>, ...ops: string[]) =>
+  const others = (steps: Step[], ...ops: string[]) =>
     steps.filter(({ op }) => !["same", "create", "update", ...ops].includes(op)).map(({ op, urn }) => `${op} ${urn}`);
 
   /** The operations that changed something meanwhile, by service. */

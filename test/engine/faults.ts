@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { recover } from "../../cli/recover.ts";
+import { callsTo } from "../../sandbox/parts.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { type Fault, failNext, faults } from "../../sandbox/stand-in/faults.ts";
 import { isWrite, type StandIn } from "../../sandbox/stand-in/server.ts";
@@ -30,9 +31,7 @@ for (const [name, { stack, config }] of Object.entries(cases)) {
       await inSandbox.call(this, async (sandbox) => {
         await up(sandbox);
         undisturbed = await heldOnce(sandbox);
-        writes = standInsOf(sandbox)
-          .flatMap(({ log }) => log)
-          .filter(isWrite).length;
+        writes = callsTo(sandbox.parts).filter(isWrite).length;
       });
     });
 

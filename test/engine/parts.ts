@@ -9,12 +9,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { root } from "../../cli/engine.ts";
-import { Missing } from "../../sandbox/daemon.ts";
 import { type Docker, startDocker } from "../../sandbox/docker/index.ts";
 import { Client } from "../../sandbox/kubernetes/client.ts";
 import { type Part, starters } from "../../sandbox/parts.ts";
 import { engineIn } from "../../sandbox/sandbox.ts";
-import { assertSecretsKept, changeBehind, held, type Laid, nextRound, requireEngine, skip, up } from "./support.ts";
+import { startedOrSkipped } from "../support/skip.ts";
+import {
+  assertSecretsKept,
+  assertStateEmpty,
+  changeBehind,
+  held,
+  type Laid,
+  nextRound,
+  requireEngine,
+  up,
+} from "./support.ts";
 
 const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [] };
 
@@ -86,13 +95,9 @@ for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) 
     before(async function () {
       const pulumi = requireEngine.call(this);
       folder = mkdtempSync(join(tmpdir(), "parts-"));
-      try {
-        prepared = await prepare?.(folder);
-        part = await starters[name]!(world, secret, folder);
-      } catch (error) {
-        if (!(error instanceof Missing)) throw error;
-        skip.call(this, `${name}: ${error.message}`);
-      }
+      const below = folder;
+      prepared = await startedOrSkipped(this, async () => prepare?.(below));
+      part = await startedOrSkipped(this, () => starters[name]!(world, secret, below));
       laid = lay(pulumi, name, part, join(folder, "stack"));
       laid.canaries.set("the password", secret);
       await laid.engine.run(["stack", "init", "test", "--no-select"]);
@@ -150,10 +155,7 @@ for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) 
       // It has been there to be kept, and not left out.
       assert.match(state, /"ciphertext": ?"v1:/);
       await laid.engine.run(["destroy", "--yes", "--skip-preview"]);
-      const { deployment } = JSON.parse(await laid.engine.run(["stack", "export"])) as {
-        deployment: { resources?: unknown[] };
-      };
-      assert.deepEqual(deployment.resources ?? [], []);
+      await assertStateEmpty(laid);
       assert.deepEqual(await held(laid), untouched);
     });
 

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { readStackFile } from "../../cli/render/stack-file.ts";
+import { callsTo } from "../../sandbox/parts.ts";
 import type { Config, Sandbox } from "../../sandbox/sandbox.ts";
 import { isWrite } from "../../sandbox/stand-in/server.ts";
 import { cases } from "./cases.ts";
@@ -12,6 +13,7 @@ import {
   assertAgree,
   assertRenderKeepsSecrets,
   assertSecretsKept,
+  assertStateEmpty,
   assertUnderstood,
   changeBehind,
   held,
@@ -87,10 +89,7 @@ for (const [name, { stack, config }] of Object.entries(cases)) {
       }
       // Some of it has gone already, and providers do not forgive that unless they look.
       await sandbox.engine.run(["destroy", "--yes", "--skip-preview", "--refresh"]);
-      const { deployment } = JSON.parse(await sandbox.engine.run(["stack", "export"])) as {
-        deployment: { resources?: unknown[] };
-      };
-      assert.deepEqual(deployment.resources ?? [], []);
+      await assertStateEmpty(sandbox);
       assert.deepEqual(await held(sandbox), withKept(untouched, sandbox));
       assertUnderstood(sandbox);
     });
@@ -123,4 +122,4 @@ function withKept(before: Record<string, unknown>, { declaration }: Sandbox): Re
 }
 
 /** Calls that change something. */
-const writes = ({ parts }: Sandbox) => parts.flatMap(({ standIn }) => standIn?.log ?? []).filter(isWrite).length;
+const writes = ({ parts }: Sandbox) => callsTo(parts).filter(isWrite).length;

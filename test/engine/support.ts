@@ -1,6 +1,6 @@
 /** What the engine's tests share: the CLI, previews as data, a stack in its sandbox. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
 import { findPulumi, noEngine, root } from "../../cli/engine.ts";
@@ -9,6 +9,8 @@ import { computed, type DeclaredResource, declare } from "../../cli/render/progr
 import { readStackFile } from "../../cli/render/stack-file.ts";
 import { type Config, type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 import type { Drift } from "../../sandbox/stand-in/api.ts";
+import { filesBelow } from "../support/files.ts";
+import { skip } from "../support/skip.ts";
 
 /** What a test needs of a sandbox, be it of a stack or of another program. */
 export type Laid = Pick<Sandbox, "folder" | "engine" | "parts" | "canaries"> & Partial<Pick<Sandbox, "declaration">>;
@@ -20,16 +22,6 @@ export function requireEngine(this: Mocha.Context): string {
   pulumi ??= findPulumi();
   if (!pulumi) skip.call(this, noEngine);
   return pulumi!;
-}
-
-/**
- * For a `before` hook: skips the suite and says why.
- * @throws Error where nothing may be skipped: with NOTHING_SKIPPED in the environment
- */
-export function skip(this: Mocha.Context, reason: string): never {
-  if (process.env["NOTHING_SKIPPED"]) throw new Error(`NOT RUN: ${reason}`);
-  console.log(`  NOT RUN: ${reason}`);
-  return this.skip();
 }
 
 /** A stack in its sandbox; where a part of it cannot start the suite is skipped, with the reason. */
@@ -67,6 +59,12 @@ export async function held({ parts, canaries }: Laid): Promise<Record<string, un
   const reviver = (_: string, value: unknown) =>
     typeof value === "string" && value.includes("PRIVATE KEY") ? "a private key" : value;
   return JSON.parse(text, reviver) as Record<string, unknown>;
+}
+
+/** The state holds nothing any more. */
+export async function assertStateEmpty({ engine }: Laid): Promise<void> {
+  const { deployment } = JSON.parse(await engine.run(["stack", "export"])) as { deployment: { resources?: unknown[] } };
+  assert.deepEqual(deployment.resources ?? [], []);
 }
 
 /** The stand-ins knew everything that they were asked, and it was as the services' descriptions have it. */
@@ -121,12 +119,6 @@ export async function changeBehind(sandbox: Laid, drifts: Drift[]): Promise<Set<
   }
   return changed;
 }
-
-/** Every file below a folder. */
-const filesBelow = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
 
 /** No state, config, log or output of the sandbox shows a secret. */
 export function assertSecretsKept(sandbox: Laid): void {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Missing, until } from "../../daemon.ts";
+import { startedOrSkipped } from "../../../test/support/skip.ts";
+import { until } from "../../daemon.ts";
 import { type Docker, startDocker } from "../../docker/index.ts";
 
 describe("the sandbox's Docker", function () {
@@ -13,14 +14,13 @@ describe("the sandbox's Docker", function () {
 
   before(async function () {
     folder = mkdtempSync(join(tmpdir(), "docker-"));
-    try {
-      docker = await startDocker(folder);
-      await docker.image("orders:1", ["httpd", "-f", "-p", "8080", "-h", "/www"], { "/www/index.html": "from orders" });
-    } catch (error) {
-      if (!(error instanceof Missing)) throw error;
-      console.log(`  NOT RUN: ${error.message}`);
-      this.skip();
-    }
+    docker = await startedOrSkipped(this, async () => {
+      const started = await startDocker(folder);
+      await started.image("orders:1", ["httpd", "-f", "-p", "8080", "-h", "/www"], {
+        "/www/index.html": "from orders",
+      });
+      return started;
+    });
   });
   after(async () => {
     await docker?.close();

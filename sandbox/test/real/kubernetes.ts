@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Missing, until } from "../../daemon.ts";
+import { startedOrSkipped } from "../../../test/support/skip.ts";
+import { until } from "../../daemon.ts";
 import { type KubernetesObject, Refused } from "../../kubernetes/client.ts";
 import { type Kubernetes, startKubernetes } from "../../kubernetes/index.ts";
 
@@ -14,13 +15,7 @@ describe("the sandbox's Kubernetes", function () {
 
   before(async function () {
     folder = mkdtempSync(join(tmpdir(), "kubernetes-"));
-    try {
-      kubernetes = await startKubernetes(folder);
-    } catch (error) {
-      if (!(error instanceof Missing)) throw error;
-      console.log(`  NOT RUN: ${error.message}`);
-      this.skip();
-    }
+    kubernetes = await startedOrSkipped(this, () => startKubernetes(folder));
   });
   after(async () => {
     await kubernetes?.close();
