@@ -7,16 +7,29 @@
  */
 import { getStack, type Output, RunError, runtime, secret } from "@pulumi/pulumi";
 import { z } from "zod";
+import { dockerHost } from "./components/docker/names.ts";
 import { login } from "./components/github/names.ts";
 import type { RepositoryOwner } from "./components/github/owner.ts";
 import { expected, found, oneOf, type Problem, parse, unknownKey, whole } from "./components/schema.ts";
+import * as arcgis from "./systems/arcgis/config.ts";
 import * as equidade from "./systems/equidade/config.ts";
 
-/**
- * Every system under the name of its key: `schema`, what a file may say; `resolve`, which fills in what follows from
- * the environment's name; `secretsOf`, the secrets that it asks a person for.
- */
-const systems = { equidade };
+/** What a system's config module has. */
+interface SystemConfig {
+  /** What a file may say. */
+  schema: z.ZodType;
+  /** Fills in what follows from the environment's name. */
+  resolve(parsed: never, environment: string): object;
+  /** The secrets that it asks a person for, and what each is for. */
+  secretsOf(config: never): Record<string, string>;
+  /** The stacks that may have it. @default any */
+  stacks?: readonly string[];
+  /** Whether it puts something on the stack's Docker host. @default it does not */
+  usesDocker?(config: never): boolean;
+}
+
+/** Every system under the name of its key. */
+const systems = { arcgis, equidade } satisfies Record<string, SystemConfig>;
 type Systems = typeof systems;
 
 /** One stack's config, checked and complete. A system that the file does not name is undefined. */
@@ -127,8 +140,15 @@ export function parseConfig(
   for (const name of names) {
     const parsed = read(name);
     if (!parsed) continue;
-    const { resolve, secretsOf } = systems[name];
-    const resolved = resolve(parsed, stack);
+    const { resolve, secretsOf, stacks, usesDocker }: SystemConfig = systems[name];
+    if (stacks && !stacks.includes(stack)) {
+      problems.push({
+        key: `esteira:${name}`,
+        message: `found in the stack ${stack}; expected in ${stacks.join(", ")} alone`,
+      });
+    }
+    const resolved = resolve(parsed as never, stack) as never;
+    if (usesDocker?.(resolved)) dockerProblems(raw, stack, problems);
     const values = given[name] ?? {};
     const wanted = secretsOf(resolved);
     config[name] = {
@@ -147,17 +167,28 @@ export function parseConfig(
   return { ...(problems.length === 0 && { config }), needs, problems };
 }
 
+/** Whether the provider's own setting names a host. */
+function dockerProblems(raw: Readonly<Record<string, string>>, stack: string, problems: Problem[]): void {
+  const host = dockerHost.safeParse(raw["docker:host"]);
+  if (host.success) return;
+  const mend = `pulumi config set --stack ${stack} docker:host ssh://USER@HOST`;
+  const { message } = host.error.issues[0]!;
+  problems.push({ key: "docker:host", message: `${found(raw["docker:host"])}; expected ${message}: ${mend}` });
+}
+
 /** The JSON Schema of a stack's file, for editors: takes and refuses what {@link readConfig} does, as far as it can say it. */
 export function stackFileSchema(): object {
   const properties = Object.fromEntries(
     Object.entries(keys).map(([key, schema]) => [`esteira:${key}`, schema.optional()]),
   );
-  const config = z.looseObject({ "github:owner": login.optional(), ...properties }).meta({
-    // Settings of providers (gcp:..., github:...) are Pulumi's affair; of ours, only the known ones exist.
-    patternProperties: { [`^esteira:(?!(${Object.keys(keys).join("|")})$)`]: false },
-    if: { anyOf: Object.keys(systems).map((name) => ({ required: [`esteira:${name}`] })) },
-    then: { required: ["github:owner"] },
-  });
+  const config = z
+    .looseObject({ "github:owner": login.optional(), "docker:host": dockerHost.optional(), ...properties })
+    .meta({
+      // Settings of providers (gcp:..., github:...) are Pulumi's affair; of ours, only the known ones exist.
+      patternProperties: { [`^esteira:(?!(${Object.keys(keys).join("|")})$)`]: false },
+      if: { anyOf: Object.keys(systems).map((name) => ({ required: [`esteira:${name}`] })) },
+      then: { required: ["github:owner"] },
+    });
   return z.toJSONSchema(z.looseObject({ config: config.optional() }).meta({ title: "A stack of Esteira" }), {
     io: "input",
     target: "draft-07",

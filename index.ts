@@ -1,16 +1,21 @@
 /** The program: reads the stack's config, declares its systems, exports what an auditor reads. */
 import type { Audit } from "./audit/schema.ts";
 import { readConfig } from "./config.ts";
+import { Arcgis } from "./systems/arcgis/index.ts";
 import { Equidade } from "./systems/equidade/index.ts";
 
 const { stack, github, ...config } = readConfig();
 
-const systems = {
-  ...(config.equidade && { equidade: new Equidade("equidade", { ...config.equidade, github }) }),
-};
+const arcgis = config.arcgis && new Arcgis("arcgis", { ...config.arcgis, github });
+const equidade = config.equidade && new Equidade("equidade", { ...config.equidade, github });
+
+const systems = { ...(arcgis && { arcgis }), ...(equidade && { equidade }) };
 
 export const audit: Audit = {
   version: 1,
   stack,
   systems: Object.fromEntries(Object.entries(systems).map(([name, { facts }]) => [name, facts])),
 };
+
+/** What other stacks of the same systems refer to, secrets among it. */
+export const shared = { ...(arcgis?.shared && { arcgis: arcgis.shared }) };

@@ -68,6 +68,19 @@ export const systemFacts = z.strictObject({
   rulesets: z
     .array(z.strictObject({ repository: z.string(), name: z.string() }))
     .describe("Rule sets that the stack owns in repositories"),
+  images: z
+    .array(z.strictObject({ name: z.string(), reference: z.string().describe("With its exact tag, or its digest") }))
+    .describe("Images of the containers that the stack runs"),
+  backups: z
+    .array(
+      z.strictObject({
+        of: z.string().describe("Kind and name of what is kept"),
+        to: z.string().describe("Where the copies are"),
+        schedule: z.string(),
+        keptDays: z.int().describe("How many days a copy is kept"),
+      }),
+    )
+    .describe("What is copied, where to and for how long"),
 });
 
 /** {@link systemFacts} as data. */

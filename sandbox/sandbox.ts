@@ -3,10 +3,11 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runtime } from "@pulumi/pulumi";
 import { parse, stringify } from "yaml";
 import { Engine, root } from "../cli/engine.ts";
 import { type Declaration, declare } from "../cli/render/program.ts";
-import { readStackFile } from "../cli/render/stack-file.ts";
+import { readStackFile, secretPlaceholder } from "../cli/render/stack-file.ts";
 import { Missing } from "./daemon.ts";
 import { type Part, starters, type World } from "./parts.ts";
 
@@ -89,6 +90,9 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     }
     sandbox.engine = engineIn(folder, pulumi, stack, parts);
     await sandbox.engine.run(["stack", "init", stack, "--no-select"]);
+    for (const { type, inputs } of sandbox.declaration.resources) {
+      if (type === "pulumi:pulumi:StackReference") await referTo(sandbox, String(inputs["name"]));
+    }
     for (const { path } of readStackFile(folder, stack).needs) {
       const value = canary();
       sandbox.canaries.set(path, value);
@@ -103,6 +107,24 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     await sandbox.close();
     throw error;
   }
+}
+
+/** Makes a stack with another one's outputs, as that one's render has them; its secrets are made up. */
+async function referTo({ engine, canaries }: Sandbox, fullName: string): Promise<void> {
+  const stack = fullName.slice(fullName.lastIndexOf("/") + 1);
+  const made = await declare(root, stack, readStackFile(root, stack));
+  const outputs = JSON.parse(JSON.stringify(made.outputs), (key, value: unknown) => {
+    if (value !== secretPlaceholder) return value;
+    const plaintext = canary();
+    canaries.set(`${key} of ${stack}`, plaintext);
+    return { [runtime.specialSigKey]: runtime.specialSecretSig, plaintext: JSON.stringify(plaintext) };
+  }) as object;
+  await engine.run(["stack", "init", stack, "--no-select"]);
+  const state = JSON.parse(await engine.run(["stack", "export", "--stack", stack])) as { deployment: object };
+  const type = "pulumi:pulumi:Stack";
+  const urn = `urn:pulumi:${stack}::esteira::${type}::esteira-${stack}`;
+  Object.assign(state.deployment, { resources: [{ urn, type, custom: false, outputs }] });
+  await engine.run(["stack", "import", "--stack", stack], {}, JSON.stringify(state));
 }
 
 /**

@@ -91,20 +91,37 @@ export async function observe(
     "esteira",
     stack,
     true,
+    // What a backend without organisations calls it.
+    "organization",
   );
   runtime.setAllConfig(config, secretKeys);
 
   Object.assign(runtime.getMonitor() as object, {
     registerResource(request: resourceProto.RegisterResourceRequest, callback: Callback) {
-      const [type, name, parent] = [request.getType(), request.getName(), request.getParent()];
-      const urn = `urn:pulumi:${stack}::esteira::${[...parentTypes(parent), type].join("$")}::${name}`;
+      const identity = identityOf(request, stack);
+      const { urn, type, name } = identity;
       if (resources.has(urn)) return callback(new Error(`two resources have the type ${type} and the name "${name}"`));
       if (resources.size === 1) performance.mark(firstResource);
       const inputs = readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>;
-      resources.set(urn, { urn, type, name, ...(parent && { parent }), inputs, options: optionsOf(request) });
+      resources.set(urn, { ...identity, inputs, options: optionsOf(request) });
       const response = new proto.RegisterResourceResponse();
       response.setUrn(urn);
       response.setObject(request.getObject());
+      callback(undefined, response);
+    },
+    readResource(request: resourceProto.ReadResourceRequest, callback: Callback) {
+      const identity = identityOf(request, stack);
+      const given = request.getProperties()?.toJavaScript() ?? {};
+      resources.set(identity.urn, {
+        ...identity,
+        inputs: readable(given) as Record<string, unknown>,
+        options: {},
+      });
+      lookedUp.add(identity.type);
+      const response = new proto.ReadResourceResponse();
+      response.setUrn(identity.urn);
+      // What is read is a stack's outputs: nothing else is read so far.
+      response.setProperties(Struct.fromJavaScript({ ...given, outputs: runtime.unknownValue }));
       callback(undefined, response);
     },
     registerResourceOutputs(request: resourceProto.RegisterResourceOutputsRequest, callback: Callback) {
@@ -170,6 +187,16 @@ const optionsOf = (request: resourceProto.RegisterResourceRequest): ResourceOpti
     ...(request.getProtect() && { protect: true }),
     ...(request.getRetainondelete() && { retainOnDelete: true }),
   };
+};
+
+/** What a resource is called. */
+const identityOf = (
+  request: resourceProto.RegisterResourceRequest | resourceProto.ReadResourceRequest,
+  stack: string,
+): Pick<DeclaredResource, "urn" | "type" | "name" | "parent"> => {
+  const [type, name, parent] = [request.getType(), request.getName(), request.getParent()];
+  const urn = `urn:pulumi:${stack}::esteira::${[...parentTypes(parent), type].join("$")}::${name}`;
+  return { urn, type, name, ...(parent && { parent }) };
 };
 
 /** The types above a resource. The stack is everybody's parent and left out, as in every URN. */

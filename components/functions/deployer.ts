@@ -6,9 +6,9 @@ import {
   interpolate,
   type Output,
   type Resource,
-  secret,
 } from "@pulumi/pulumi";
 import { createAccount, type ServiceAccount } from "../google/account.ts";
+import { createKey } from "../google/account-key.ts";
 import { grant } from "../google/grant.ts";
 
 /** How workflows reach the deployer's account. */
@@ -95,9 +95,9 @@ export class Deployer extends ComponentResource {
     ];
 
     if (auth.kind === "key") {
-      const key = new gcp.serviceaccount.Key(`${name}-key`, { serviceAccountId: this.account.fullName }, made);
-      this.entry = key;
-      this.key = secret(key.privateKey.apply((base64) => Buffer.from(base64, "base64").toString("utf8")));
+      const { resource, json } = createKey(`${name}-key`, this.account, made);
+      this.entry = resource;
+      this.key = json;
     } else {
       this.entry = this.federate(name, project, auth);
       this.workloadIdentityProvider = `${poolName(auth.projectNumber, name)}/providers/github`;

@@ -16,6 +16,7 @@ const pin = (repository: string, commit: string, version: string): Action => ({
   version,
 });
 
+export const buildPush = pin("docker/build-push-action", "53b7df96c91f9c12dcc8a07bcb9ccacbed38856a", "v7.3.0");
 export const checkout = pin("actions/checkout", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1");
 export const createGithubAppToken = pin(
   "actions/create-github-app-token",
@@ -28,3 +29,6 @@ export const setupGcloud = pin(
   "aa5489c8933f4cc7a4f7d45035b3b1440c9c10db",
   "v3.0.1",
 );
+export const registryLogin = pin("docker/login-action", "4907a6ddec9925e35a0a9e82d7399ccc52663121", "v4.1.0");
+export const setupBuildx = pin("docker/setup-buildx-action", "37fe631027851001ddb9b187196cc803df7f5f0e", "v4.3.0");
+export const setupPython = pin("actions/setup-python", "5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0");

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { GeneratedWorkflowTypes } from "@github-actions-workflow-ts/lib";
 import { Document, isScalar, Scalar, visit } from "yaml";
+import { textBeside } from "../beside.ts";
 import * as actions from "./actions.ts";
 
 /** A workflow file as GitHub documents it, typed from the official schema. */
@@ -49,8 +48,7 @@ export function renderWorkflow(workflow: Workflow, source: string): string {
  * @example run: script(import.meta.url, "./deploy.sh")
  */
 export function script(module: string, file: string): string {
-  const path = fileURLToPath(new URL(file, module));
-  const text = readFileSync(path, "utf8");
+  const text = textBeside(module, file);
   if (text.includes("${{")) throw new Error(`${file}: a script takes values from its environment, never from \${{ }}`);
   return text;
 }

@@ -99,3 +99,12 @@ export const memory = pattern(/^[1-9][0-9]*(Mi|Gi)$/, "an amount of memory in Mi
 
 /** An amount of memory as a number of MiB. */
 export const mebibytes = (amount: string): number => Number.parseInt(amount, 10) * (amount.endsWith("Gi") ? 1024 : 1);
+
+/** @see https://cloud.google.com/storage/docs/buckets#naming */
+export const bucketName = pattern(
+  /^(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$/,
+  "a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends",
+);
+
+/** @see https://cloud.google.com/bigquery/docs/datasets#dataset-naming */
+export const datasetId = pattern(/^[A-Za-z0-9_]{1,1024}$/, "the ID of a BigQuery dataset: letters, digits or _");

@@ -74,5 +74,7 @@ export function factsOf(
     ),
     environments: [{ repository: packageRepository, name: config.environment }],
     rulesets: Object.keys(rulesets(config)).map((name) => ({ repository: packageRepository, name })),
+    images: [],
+    backups: [],
   };
 }

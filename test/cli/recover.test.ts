@@ -1,8 +1,9 @@
 /** `recover` with a CLI that plays an engine whose creates are refused; test/engine/faults.ts has the real one. */
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse, stringify } from "yaml";
 import { Engine, root } from "../../cli/engine.ts";
 import { recover } from "../../cli/recover.ts";
 import { declare } from "../../cli/render/program.ts";
@@ -65,9 +66,10 @@ describe("recover", () => {
     folder = mkdtempSync(join(tmpdir(), "esteira-recover-"));
     writeFileSync(join(folder, "pulumi"), cli);
     chmodSync(join(folder, "pulumi"), 0o755);
-    cpSync(join(root, "Pulumi.prod.yaml"), join(folder, "Pulumi.prod.yaml"));
-    const file = readFileSync(join(root, "Pulumi.prod.yaml"), "utf8");
-    writeFileSync(join(folder, "Pulumi.prod.yaml"), `${file.trimEnd()}\n  github:baseUrl: ${github.url}/\n`);
+    const { config } = parse(readFileSync(join(root, "Pulumi.prod.yaml"), "utf8")) as { config: object };
+    const equidade = Object.entries(config).filter(([key]) => /^(github:|esteira:(ownerId|equidade)$)/.test(key));
+    const own = { config: { ...Object.fromEntries(equidade), "github:baseUrl": `${github.url}/` } };
+    writeFileSync(join(folder, "Pulumi.prod.yaml"), stringify(own));
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -89,7 +91,7 @@ describe("recover", () => {
       deployment: { pending_operations?: object[]; resources?: object[] };
       imported?: { resources: object[] };
     };
-  /** What prod declares, refused as existing. */
+  /** What prod's equidade declares, refused as existing. */
   const refuse = async (...types: string[]): Promise<Refusal[]> => {
     const { resources } = await declare(root, "prod", readStackFile(folder, "prod"));
     return types.map((type) => {

@@ -95,11 +95,9 @@ describe("npm run render", () => {
   it("shows the tree, the files, and the secrets that an up would need; exit 0", () => {
     const { stdout, stderr, status } = run("--stack", "prod", "--out", "out");
     assert.equal(status, 0, stderr);
-    assert.match(
-      stdout,
-      /^esteira-prod +Stack\n└─ equidade +Equidade\n {3}├─ equidade-apis +ProjectServices: 10 Service\n/,
-    );
-    assert.match(stdout, /\n\d+ resources in prod: \d+ github, \d+ gcp, the rest components\n/);
+    assert.match(stdout, /^esteira-prod +Stack\n├─ /);
+    assert.match(stdout, /\n└─ equidade +Equidade\n {3}├─ equidade-apis +ProjectServices: 10 Service\n/);
+    assert.match(stdout, /\n\d+ resources in prod: (\d+ [a-z]+, )+the rest components\n/);
     assert.match(stdout, /\n\d+ files for other places, in out\/prod\/:\n/);
     assert.match(stdout, /\n {2}missing {2}equidade\.DEPLOY_TRIGGER_TOKEN: /);
     assert.match(stdout, /\nNext: read out\/prod\/audit\.json, then make preview STACK=prod\n$/);

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Dumps the database every night, and once at the start where there is no dump of the last 24 hours.
+# Reads PGHOST, PGUSER, PGDATABASE, PGPASSWORD, BACKUP_AT (HH:MM, UTC), BACKUP_DAYS and, for tests, BACKUP_FOLDER
+# (/backups) and BACKUP_RETRY (seconds, 600).
+set -eu
+
+folder=${BACKUP_FOLDER:-/backups}
+child=
+trap 'kill "$child" 2>/dev/null; exit 0' TERM INT
+
+pause() { # seconds: a sleep that a signal ends
+  sleep "$1" &
+  child=$!
+  wait "$child"
+}
+
+dumps() { find "$folder" -name "$PGDATABASE-*.dump" "$@"; }
+
+backup() {
+  file=$folder/$PGDATABASE-$(date -u +%Y%m%dT%H%M%SZ).dump
+  # A dump has its name once it is whole and can be read.
+  if pg_dump --format=custom --file="$file.part" && pg_restore --list "$file.part" >/dev/null; then
+    mv "$file.part" "$file"
+    echo "dumped $PGDATABASE into $file"
+    # Only now, so that a database that cannot be dumped never loses its last dumps.
+    dumps -mtime "+$((BACKUP_DAYS - 1))" ! -path "$file" -exec rm -f {} +
+  else
+    rm -f "$file.part"
+    return 1
+  fi
+}
+
+seconds_until() { # HH:MM
+  hour=${1%:*}
+  minute=${1#*:}
+  now=$(date -u +%s)
+  at=$((now / 86400 * 86400 + ${hour#0} * 3600 + ${minute#0} * 60))
+  [ "$at" -gt "$now" ] || at=$((at + 86400))
+  echo $((at - now))
+}
+
+[ -n "$(dumps -mmin -1440)" ] || due=now
+while :; do
+  [ "${due-}" ] || pause "$(seconds_until "$BACKUP_AT")"
+  due=
+  until backup; do
+    echo "could not dump $PGDATABASE; trying again in ${BACKUP_RETRY:-600} s" >&2
+    pause "${BACKUP_RETRY:-600}"
+  done
+done

@@ -1,0 +1,60 @@
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  type Input,
+  interpolate,
+  type Output,
+  secret,
+} from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import type { Project } from "../docker/compose.ts";
+import { ComposeProject } from "../docker/compose-project.ts";
+import { type PrefectHostSettings, prefectHost } from "./host.ts";
+
+/** Arguments of {@link PrefectHost}. */
+export interface PrefectHostArgs extends PrefectHostSettings {
+  /** The token that `registry` names the user of. @default none */
+  registryToken?: Input<string>;
+  /** Whether its volumes, which hold what cannot be made again, may be deleted. @default "PREVENT" */
+  deletionPolicy?: "DELETE" | "PREVENT";
+}
+
+/**
+ * A self-hosted Prefect on the host that the Docker provider is configured for. Its passwords are made here, and known
+ * to nobody but the state and those that need them.
+ * @example
+ * new PrefectHost("flows", { domain: "prefect.example.org", acme: { email: "ops@example.org" }, pool: "docker-pool", backup: { at: "06:00", days: 14 } })
+ */
+export class PrefectHost extends ComponentResource {
+  /** Where clients outside find the API. */
+  readonly url: string;
+  /** What the API asks clients for: USER:PASSWORD, for PREFECT_API_AUTH_STRING. */
+  readonly authString: Output<string>;
+  readonly project: Project;
+  /** The project's variables. */
+  readonly values: Readonly<Record<string, Output<string>>>;
+
+  constructor(name: string, args: PrefectHostArgs, opts?: ComponentResourceOptions) {
+    super("esteira:prefect:PrefectHost", name, {}, opts);
+    const { registryToken, deletionPolicy = "PREVENT", ...settings } = args;
+    const password = (of: string) =>
+      // Letters and digits: it stands in URLs and in files of other syntax.
+      new random.RandomPassword(`${name}-${of}`, { length: 32, special: false }, { parent: this }).result;
+
+    this.url = `https://${args.domain}/api`;
+    this.project = prefectHost(settings);
+    this.authString = secret(interpolate`prefect:${password("api")}`);
+    this.values = {
+      POSTGRES_PASSWORD: secret(password("postgres")),
+      PREFECT_AUTH_STRING: this.authString,
+      REDIS_PASSWORD: secret(password("redis")),
+      ...(registryToken !== undefined && { REGISTRY_TOKEN: secret(registryToken) }),
+    };
+    new ComposeProject(
+      `${name}-compose`,
+      { project: this.project, values: this.values, deletionPolicy },
+      { parent: this },
+    );
+    this.registerOutputs({ url: this.url });
+  }
+}

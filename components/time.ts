@@ -1,0 +1,37 @@
+/** What schedules are written with: the vocabulary that config schemas are made of. */
+import { Cron } from "croner";
+import { z } from "zod";
+import { expected, pattern } from "./schema.ts";
+
+const cronSentence = "a schedule in cron's five fields, such as 0 5 * * 1-5";
+
+/** A schedule in cron's five fields. */
+export const cron = z
+  .string({ error: () => cronSentence })
+  .refine((text) => {
+    try {
+      new Cron(text, { mode: "5-part", paused: true });
+      return true;
+    } catch {
+      return false;
+    }
+  }, expected(cronSentence))
+  .describe(cronSentence);
+
+const timeZoneSentence = "a time zone of the IANA database, such as America/Sao_Paulo";
+
+/** The name of a time zone. */
+export const timeZone = z
+  .string({ error: () => timeZoneSentence })
+  .refine((name) => {
+    try {
+      // An offset is taken too, but is no zone: it knows no change of the clocks.
+      return !/^[+-]/.test(name) && new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined;
+    } catch {
+      return false;
+    }
+  }, expected(timeZoneSentence))
+  .describe(timeZoneSentence);
+
+/** A time of the day. */
+export const timeOfDay = pattern(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'a time of the day in quotes, such as "06:00"');

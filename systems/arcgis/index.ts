@@ -1,0 +1,176 @@
+import * as gcp from "@pulumi/gcp";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  getOrganization,
+  getProject,
+  type Output,
+  type Resource,
+  StackReference,
+  secret,
+} from "@pulumi/pulumi";
+import type { SystemFacts } from "../../audit/schema.ts";
+import { VolumeFiles } from "../../components/docker/volume-files.ts";
+import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
+import { createKey } from "../../components/google/account-key.ts";
+import { RuntimeAccount } from "../../components/google/runtime-account.ts";
+import { ProjectServices } from "../../components/google/services.ts";
+import { images } from "../../components/prefect/images.ts";
+import { PrefectHost } from "../../components/prefect/prefect-host.ts";
+import type { ArcgisArgs, ArcgisConfig, HostConfig } from "./config.ts";
+import { factsOf } from "./facts.ts";
+import { authSecret, credentials, credentialsVolume, environmentName, stagingBranches } from "./names.ts";
+import { type DeliveredFile, deliveredFiles } from "./repository/files.ts";
+
+/** The APIs that flows and their account need. */
+const services = ["bigquery", "cloudresourcemanager", "iam", "storage"];
+
+/** What one stack's arcgis tells the others'. */
+interface Shared {
+  prefect: { url: string; authString: Output<string> };
+}
+
+/**
+ * arcgis: pipelines between ArcGIS and BigQuery, run by a self-hosted Prefect.
+ *
+ * Each environment has its bucket, dataset and account. One stack owns the Prefect host and what the repository has once;
+ * the others refer to that stack.
+ */
+export class Arcgis extends ComponentResource {
+  /** What the audit says of it. */
+  readonly facts: SystemFacts;
+  /** What other stacks refer to, where this one owns the host. */
+  readonly shared?: Shared;
+
+  constructor(name: string, args: ArcgisArgs, opts?: ComponentResourceOptions) {
+    super("esteira:systems:Arcgis", name, {}, opts);
+    const { config, github: hub, secrets } = args;
+    const account = this.google(name, config);
+    const host = config.host && this.host(name, config.host, config.deletionPolicy, secrets["GHCR_TOKEN"]);
+    const prefect = host ?? (config.hostOf === undefined ? undefined : hostOf(config.hostOf));
+    const ready: Resource[] = host ? [host] : [];
+    if (prefect) ready.push(this.credentials(name, config, account));
+
+    const files = deliveredFiles(config, hub.owner, host?.project);
+    this.repository(name, config, files, ready, prefect);
+    if (host) this.shared = { prefect: { url: host.url, authString: host.authString } };
+    this.facts = factsOf(args, account, files, host);
+    this.registerOutputs();
+  }
+
+  /** Bucket, dataset, and the account that flows act as. */
+  private google(name: string, { project, region, bucket, dataset, deletionPolicy }: ArcgisConfig): RuntimeAccount {
+    const apis = new ProjectServices(`${name}-apis`, { project, services }, { parent: this });
+    const kept = { parent: this, dependsOn: [apis], protect: deletionPolicy === "PREVENT" };
+    const made = [
+      new gcp.storage.Bucket(
+        `${name}-bucket`,
+        {
+          name: bucket,
+          project,
+          location: region,
+          uniformBucketLevelAccess: true,
+          publicAccessPrevention: "enforced",
+          forceDestroy: deletionPolicy === "DELETE",
+        },
+        kept,
+      ),
+      new gcp.bigquery.Dataset(
+        `${name}-dataset`,
+        { datasetId: dataset, project, location: region, deleteContentsOnDestroy: deletionPolicy === "DELETE" },
+        kept,
+      ),
+    ];
+    return new RuntimeAccount(
+      `${name}-flows`,
+      {
+        id: `${name}-flows`,
+        displayName: `${name} (flows)`,
+        project,
+        roles: [
+          { role: "roles/storage.objectUser", on: { bucket } },
+          { role: "roles/bigquery.dataEditor", on: { dataset, project } },
+          // A job is started in a project, no narrower resource will do.
+          { role: "roles/bigquery.jobUser", on: { project } },
+        ],
+      },
+      { parent: this, dependsOn: made },
+    );
+  }
+
+  private host(
+    name: string,
+    { domain, acmeEmail, acmeServer, pool, webSockets, backupAt, backupDays, registryUser, images }: HostConfig,
+    deletionPolicy: ArcgisConfig["deletionPolicy"],
+    registryToken?: Output<string>,
+  ): PrefectHost {
+    return new PrefectHost(
+      `${name}-prefect`,
+      {
+        domain,
+        acme: { email: acmeEmail, server: acmeServer },
+        pool,
+        webSockets,
+        backup: { at: backupAt, days: backupDays },
+        registry: registryUser ? { host: "ghcr.io", user: registryUser } : undefined,
+        registryToken,
+        images,
+        deletionPolicy,
+      },
+      { parent: this },
+    );
+  }
+
+  /** The account's key, where this mode's flows find it on the host. A host outside Google has no identity there. */
+  private credentials(name: string, config: ArcgisConfig, account: RuntimeAccount): VolumeFiles {
+    const { json } = createKey(`${name}-flows-key`, account, { parent: this, dependsOn: [...account.ready] });
+    return new VolumeFiles(
+      `${name}-credentials`,
+      {
+        volume: credentialsVolume(config.mode),
+        files: { [credentials.file]: json },
+        image: config.host?.images?.prefect ?? images.prefect,
+      },
+      { parent: this },
+    );
+  }
+
+  private repository(
+    name: string,
+    { repository, branch, via, mode, reviewers }: ArcgisConfig,
+    files: readonly DeliveredFile[],
+    ready: Resource[],
+    prefect?: { url: string | Output<string>; authString: Output<string> },
+  ): void {
+    new RepositoryDelivery(
+      `${name}-repository`,
+      {
+        repository,
+        branch,
+        via,
+        headBranch: via === "pull-request" ? `esteira/${name}-${mode}` : undefined,
+        environments: prefect && {
+          [environmentName(mode)]: {
+            reviewers,
+            // In a policy, unlike in a workflow's filter, `**` alone ends at a slash.
+            branches: [mode === "prod" ? branch : `${stagingBranches}/*`],
+            secrets: { [authSecret]: prefect.authString },
+            variables: { PREFECT_API_URL: prefect.url },
+          },
+        },
+        files: Object.fromEntries(files.map(({ path, text }) => [path, text])),
+      },
+      // Once the workflow is there it may run: by then the server answers and flows find their key.
+      { parent: this, dependsOn: ready },
+    );
+  }
+}
+
+/** What the stack that owns the host tells of it. */
+function hostOf(stack: string): { url: Output<string>; authString: Output<string> } {
+  const fullName = stack.includes("/") ? stack : `${getOrganization()}/${getProject()}/${stack}`;
+  const prefect = new StackReference(fullName)
+    .requireOutput("shared")
+    .apply(({ arcgis }) => (arcgis as Shared).prefect);
+  return { url: prefect.apply(({ url }) => url), authString: secret(prefect.apply(({ authString }) => authString)) };
+}

@@ -1,0 +1,124 @@
+import { buildPush, checkout, registryLogin, setupBuildx, setupPython } from "../../../components/github/actions.ts";
+import { runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
+import type { ArcgisConfig } from "../config.ts";
+import { authSecret, environmentName, imageName, settingsPath, stagingBranches, tagPrefix } from "../names.ts";
+
+const [deployFlowsPy, smokeDbtPy] = [
+  script(import.meta.url, "./deploy_flows.py"),
+  script(import.meta.url, "./smoke_dbt.py"),
+];
+
+/** From a push to deployments: main goes to prod, staging branches to staging; a pull request is tested. */
+export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
+  const { branch } = config;
+  /** Of two values, the one that the branch decides. */
+  const byBranch = (prod: string, staging: string) =>
+    `\${{ github.ref_name == '${branch}' && '${prod}' || '${staging}' }}`;
+  const image = `${imageName(owner, config)}:${byBranch(tagPrefix(config, "prod"), tagPrefix(config, "staging"))}-\${{ github.sha }}`;
+  const checkOut: Step = { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } };
+  const prepare: [Step, ...Step[]] = [
+    checkOut,
+    { name: "Set up Python", uses: setupPython.uses, with: { "python-version": config.python } },
+    { name: "Install", run: config.install },
+  ];
+  const login = { registry: "ghcr.io", username: "${{ github.actor }}", password: "${{ github.token }}" };
+  return {
+    name: "CI/CD",
+    on: { push: { branches: [branch, stagingBranches] }, pull_request: {} },
+    permissions: {},
+    // A deploy is never cut off; of the pushes that wait, the last one counts.
+    concurrency: {
+      group: "ci-cd-${{ github.ref }}",
+      "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
+    },
+    jobs: {
+      test: {
+        name: "test",
+        "runs-on": runner,
+        "timeout-minutes": 30,
+        permissions: { contents: "read" },
+        steps: [...prepare, ...config.checks.map((run): Step => ({ run }))],
+      },
+      "smoke-dbt": {
+        name: "smoke-dbt",
+        "runs-on": runner,
+        "timeout-minutes": 20,
+        permissions: { contents: "read" },
+        steps: [
+          ...prepare,
+          {
+            name: "Compile the models",
+            shell: "python",
+            env: {
+              DBT_PROJECT: config.dbt,
+              SETTINGS: settingsPath(config, byBranch("prod.json", "staging.json")),
+            },
+            run: smokeDbtPy,
+          },
+        ],
+      },
+      "build-push": {
+        name: "build-push",
+        needs: ["test", "smoke-dbt"],
+        if: "github.event_name == 'push'",
+        "runs-on": runner,
+        "timeout-minutes": 45,
+        permissions: { contents: "read", packages: "write" },
+        outputs: { image: "${{ steps.image.outputs.reference }}" },
+        steps: [
+          checkOut,
+          { name: "Set up Buildx", uses: setupBuildx.uses },
+          { name: "Log in to GHCR", uses: registryLogin.uses, with: login },
+          {
+            name: "Name the image",
+            id: "image",
+            env: { IMAGE: image },
+            run: 'echo "reference=$IMAGE" >> "$GITHUB_OUTPUT"',
+          },
+          {
+            name: "Build and push",
+            uses: buildPush.uses,
+            with: {
+              context: ".",
+              push: true,
+              tags: "${{ steps.image.outputs.reference }}",
+              "cache-from": "type=gha",
+              "cache-to": "type=gha,mode=max",
+              provenance: "mode=max",
+              sbom: true,
+            },
+          },
+        ],
+      },
+      "deploy-flows": {
+        name: "deploy-flows",
+        needs: "build-push",
+        "runs-on": runner,
+        "timeout-minutes": 15,
+        environment: { name: byBranch(environmentName("prod"), environmentName("staging")) },
+        permissions: { contents: "read", packages: "read" },
+        // Within the image itself: what can be deployed is what can be loaded there, by the Prefect that will run it.
+        container: {
+          image: "${{ needs.build-push.outputs.image }}",
+          credentials: { username: login.username, password: login.password },
+          options: "--user 0",
+        },
+        steps: [
+          checkOut,
+          {
+            name: "Deploy the flows",
+            shell: "python",
+            env: {
+              MODE: byBranch("prod", "staging"),
+              IMAGE: "${{ needs.build-push.outputs.image }}",
+              PREFECT_API_URL: "${{ vars.PREFECT_API_URL }}",
+              // The server asks for its auth string; PREFECT_API_KEY as a setting is Prefect Cloud's.
+              PREFECT_API_AUTH_STRING: `\${{ secrets.${authSecret} }}`,
+            },
+            run: deployFlowsPy,
+          },
+        ],
+      },
+    },
+  };
+};
