@@ -179,7 +179,7 @@ function lay(pulumi: string, name: string, part: Part, folder: string): Laid {
 async function withImage(folder: string): Promise<Prepared> {
   const docker: Docker = await startDocker(join(folder, "engine"));
   try {
-    await docker.image("orders:1", ["httpd", "-f"]);
+    await docker.image(`orders:1@sha256:${"1".repeat(64)}`, ["httpd", "-f"]);
   } catch (error) {
     await docker.close();
     throw error;

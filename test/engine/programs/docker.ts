@@ -6,9 +6,10 @@ const password = new Config().requireSecret("password");
 
 const network = new docker.Network("shop-net", { name: "shop-net" });
 const volume = new docker.Volume("shop-data", { name: "shop-data" });
+const image = new docker.RemoteImage("orders", { name: `orders:1@sha256:${"1".repeat(64)}`, keepLocally: true });
 new docker.Container("shop-orders", {
   name: "shop-orders",
-  image: "orders:1",
+  image: image.imageId,
   command: ["httpd", "-f", "-p", "8080", "-h", "/data"],
   envs: [interpolate`PASSWORD=${password}`],
   networksAdvanced: [{ name: network.name, aliases: ["orders"] }],
