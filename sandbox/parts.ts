@@ -1,6 +1,6 @@
 /** What the packages of declared resources talk to, and how a stack is told to talk to the sandbox's. */
 import { join } from "node:path";
-import { type Docker, startDocker } from "./docker/index.ts";
+import { type Docker, type Image, startDocker } from "./docker/index.ts";
 import { GitHub } from "./github/index.ts";
 import { endpoints, Google, type Project } from "./google/index.ts";
 import { type Kubernetes, startKubernetes } from "./kubernetes/index.ts";
@@ -13,6 +13,8 @@ export interface World {
   /** Names of the owner's repositories. */
   repositories: string[];
   projects: Project[];
+  /** Images that its containers run, made to stand in for the real ones. */
+  images: Image[];
 }
 
 /** One thing that a stack talks to. */
@@ -66,8 +68,10 @@ export const starters: Record<string, (world: World, token: string, folder: stri
     const cluster = await startKubernetes(join(folder, "kubernetes"));
     return runs(cluster, cluster.kubeconfig, "kubernetes:kubeconfig", "KUBECONFIG");
   },
-  async docker(_, __, folder) {
+  async docker({ images }, __, folder) {
     const engine = await startDocker(join(folder, "docker"));
+    // Another engine pulls the real ones.
+    if (engine.own) await engine.images(images);
     return runs(engine, engine.host, "docker:host", "DOCKER_HOST");
   },
 };

@@ -9,6 +9,7 @@ import { Engine, root } from "../cli/engine.ts";
 import { type Declaration, declare } from "../cli/render/program.ts";
 import { readStackFile, secretPlaceholder } from "../cli/render/stack-file.ts";
 import { Missing } from "./daemon.ts";
+import { standIns } from "./docker/stand-in-images.ts";
 import { type Part, starters, type World } from "./parts.ts";
 
 /** A stack's config: full key to value, as its file has it. */
@@ -153,10 +154,13 @@ export const engineIn = (folder: string, pulumi: string, stack: string, parts: P
 /** A config without the settings of providers and without secrets, which are for the real services. */
 const harmless = (config: Config): Config =>
   Object.fromEntries(
-    Object.entries(config).filter(
-      ([key]) => key === "github:owner" || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key),
-    ),
+    Object.entries(config)
+      .filter(([key]) => wanted.has(key) || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key))
+      .map(([key, value]) => [key, key === "docker:host" ? "unix:///nobody/docker.sock" : value]),
   );
+
+/** Settings of providers that the program asks for itself. */
+const wanted = new Set(["github:owner", "docker:host"]);
 
 /** What the engine gets of the shell's environment: no account, project, cluster or backend of anybody's. */
 const inherited = () =>
@@ -213,6 +217,7 @@ function worldOf(config: Config, { resources }: Declaration): World {
       // A bucket's name does not tell whose it is.
       buckets: index === 0 ? buckets : [],
     })),
+    images: standIns(resources),
   };
 }
 

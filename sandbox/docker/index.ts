@@ -222,6 +222,12 @@ async function engineAt(host: string, own?: Own): Promise<Docker> {
         kind: `${each.kind}: deleted`,
         object: each.name,
         apply: async () => {
+          // What is in use is not deleted.
+          if (each.kind === "network" || each.kind === "volume") {
+            const filters = JSON.stringify({ [each.kind]: [each.name] });
+            const users = await json<{ Id: string }[]>("GET", `/containers/json?all=1&filters=${filters}`);
+            for (const { Id } of users) await send(host, "DELETE", `/containers/${Id}?force=1`);
+          }
           await send(host, "DELETE", each.path);
         },
       })),

@@ -2,21 +2,10 @@
 import { basename, isAbsolute, join } from "node:path";
 import { computed, type DeclaredResource } from "../../cli/render/program.ts";
 import { secretPlaceholder } from "../../cli/render/stack-file.ts";
-import type { Docker, Image } from "./index.ts";
+import type { Image } from "./index.ts";
 
 /** What is read of a declared resource. */
 export type Declared = Pick<DeclaredResource, "type" | "name" | "inputs">;
-
-/** The label by which a container tells the reference of its image, which is an id by the time it is created. */
-export const imageLabel = "com.docker.compose.image";
-
-/**
- * Makes them, in an engine that was started here; another one pulls the real ones.
- * @throws as `standIns` and `Docker.images` do
- */
-export async function makeStandIns(docker: Docker, resources: readonly Declared[]): Promise<void> {
-  if (docker.own) await docker.images(standIns(resources));
-}
 
 /**
  * The stand-ins for each declared image. In them
@@ -39,11 +28,9 @@ export function standIns(resources: readonly Declared[]): Image[] {
 
 const entrypoint = "/stand-in";
 
-/** By its label, else what it says itself, which may be the id of an image that is declared, too. */
+/** Unless it is the id of an image that is declared, too. */
 function referenceOf({ inputs }: Declared): string | undefined {
-  const labels = (inputs["labels"] ?? []) as { label: string; value: string }[];
-  const image = labels.find(({ label }) => label === imageLabel)?.value ?? (inputs["image"] as string);
-  return isKnown(image) ? image : undefined;
+  return isKnown(inputs["image"]) ? (inputs["image"] as string) : undefined;
 }
 
 const isKnown = (value: unknown) => value !== computed && value !== secretPlaceholder;

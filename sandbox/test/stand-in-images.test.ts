@@ -4,7 +4,7 @@ import { type Declared, standIns } from "../docker/stand-in-images.ts";
 const container = (inputs: object): Declared => ({
   type: "docker:index/container:Container",
   name: "x",
-  inputs: { image: "[computed]", labels: [{ label: "com.docker.compose.image", value: "flow:3" }], ...inputs },
+  inputs: { image: "flow:3", ...inputs },
 });
 const image = (name: string): Declared => ({
   type: "docker:index/remoteImage:RemoteImage",
@@ -30,8 +30,8 @@ describe("the stand-ins for declared images", () => {
       image("flow:3"),
       container({}),
       container({}),
-      container({ labels: [], image: "orders:1" }),
-      container({ labels: [] }),
+      container({ image: "orders:1" }),
+      container({ image: "[computed]" }),
       { type: "docker:index/network:Network", name: "x", inputs: { name: "net" } },
     ];
     const names = standIns(declared).map(({ name }) => name);

@@ -25,7 +25,7 @@ import {
   up,
 } from "./support.ts";
 
-const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [] };
+const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [], images: [] };
 
 interface Case {
   /** All that the program makes, as the part names it; the resources bear the objects' own names. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { startedOrSkipped } from "../../../test/support/skip.ts";
 import { until } from "../../daemon.ts";
 import { type Docker, startDocker } from "../../docker/index.ts";
-import { makeStandIns } from "../../docker/stand-in-images.ts";
+import { standIns } from "../../docker/stand-in-images.ts";
 
 describe("the sandbox's Docker", function () {
   this.timeout(120_000);
@@ -166,27 +166,28 @@ describe("the images of the sandbox's Docker", function () {
   });
 
   it("stand in for declared ones: start, are healthy, end", async () => {
-    const label = (value: string) => [{ label: "com.docker.compose.image", value }];
     const type = "docker:index/container:Container";
     const [image, name] = [`shop/flow:3@${digest}`, "x"];
     const text = `set -e; test "$(flow state)" = 'ready' && curl -f http://localhost/`;
     const command = ["flow", "migrate", "--to", "it's last"];
-    await makeStandIns(docker, [
-      { type: "docker:index/remoteImage:RemoteImage", name, inputs: { name: image } },
-      { type, name, inputs: { labels: label(image), image: "[computed]", command, mustRun: false } },
-      {
-        type,
-        name,
-        inputs: {
-          labels: label(image),
-          entrypoints: ["bash", "-c"],
-          command: ["pip install flow && exec flow worker"],
-          healthcheck: { tests: ["CMD-SHELL", text] },
-          user: "flow:flow",
+    await docker.images(
+      standIns([
+        { type: "docker:index/remoteImage:RemoteImage", name, inputs: { name: image } },
+        { type, name, inputs: { image, command, mustRun: false } },
+        {
+          type,
+          name,
+          inputs: {
+            image,
+            entrypoints: ["bash", "-c"],
+            command: ["pip install flow && exec flow worker"],
+            healthcheck: { tests: ["CMD-SHELL", text] },
+            user: "flow:flow",
+          },
         },
-      },
-      { type, name, inputs: { labels: label(image), healthcheck: { tests: ["CMD", "flow", "ping"] } } },
-    ]);
+        { type, name, inputs: { image, healthcheck: { tests: ["CMD", "flow", "ping"] } } },
+      ]),
+    );
     assert.deepEqual(await ended("migrate", { Image: image, Cmd: command }), [0, ""]);
     const Healthcheck = (Test: string[]) => ({ Test, Interval: 200_000_000, Retries: 1 });
     await start("worker", {
