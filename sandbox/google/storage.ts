@@ -18,6 +18,7 @@ interface BucketMetadata {
   storageClass?: string;
   metageneration: string;
   labels?: Record<string, string | null>;
+  versioning?: { enabled?: boolean };
   iamConfiguration: {
     uniformBucketLevelAccess?: Lock;
     bucketPolicyOnly?: Lock;
@@ -87,8 +88,7 @@ export class Storage implements Service {
       if (bucket.objects.size > 0) {
         throw new GoogleError(409, "The bucket you tried to delete is not empty.", { reason: "conflict" });
       }
-      this.#world.buckets.delete(bucket.metadata.name);
-      this.#world.policies.drop(resourceOf(bucket));
+      this.#deleteBucket(bucket);
       return { status: 204 };
     },
     "storage.buckets.getIamPolicy": (call) => {
@@ -140,7 +140,7 @@ export class Storage implements Service {
     return Object.fromEntries(
       [...this.#world.buckets.values()]
         .map(({ metadata, objects }): [string, object] => {
-          const { name, projectNumber, location, storageClass, labels = {}, iamConfiguration } = metadata;
+          const { name, projectNumber, location, storageClass, labels = {}, versioning, iamConfiguration } = metadata;
           const { publicAccessPrevention, uniformBucketLevelAccess } = iamConfiguration;
           const settings = {
             projectNumber,
@@ -149,6 +149,7 @@ export class Storage implements Service {
             labels,
             publicAccessPrevention,
             uniformBucketLevelAccess: uniformBucketLevelAccess?.enabled ?? false,
+            versioning: versioning?.enabled ?? false,
           };
           const contents = [...objects.values()].map((each) => [
             each.metadata.name,
@@ -184,6 +185,19 @@ export class Storage implements Service {
             iamConfiguration.publicAccessPrevention = enforced ? "inherited" : "enforced";
           },
         },
+        // Where the program says nothing of it, the provider takes it as it is.
+        ...(metadata.versioning
+          ? [
+              {
+                what: `bucket ${name}: versioning`,
+                kind: "versioning switched",
+                object: name,
+                apply: () => {
+                  metadata.versioning = { enabled: !metadata.versioning?.enabled };
+                },
+              },
+            ]
+          : []),
         ...Object.keys(labels ?? {}).map((label) => ({
           what: `bucket ${name}: label ${label}`,
           kind: "label changed",
@@ -192,6 +206,17 @@ export class Storage implements Service {
             labels![label] = "changed";
           },
         })),
+        // One with objects in it nobody can delete.
+        ...(objects.size > 0
+          ? []
+          : [
+              {
+                what: `bucket ${name}: deleted`,
+                kind: "bucket deleted",
+                object: name,
+                apply: () => this.#deleteBucket(bucket),
+              },
+            ]),
         ...[...objects.values()].flatMap((each) => [
           {
             what: `object gs://${name}/${each.metadata.name}: content`,
@@ -263,6 +288,11 @@ export class Storage implements Service {
         : []),
     ]);
     return metadata;
+  }
+
+  #deleteBucket(bucket: Bucket): void {
+    this.#world.buckets.delete(bucket.metadata.name);
+    this.#world.policies.drop(resourceOf(bucket));
   }
 
   #changeBucket(call: Call): Reply {

@@ -15,7 +15,7 @@ export interface Project {
   number: string;
   /** IDs of its secrets. @default every secret that is asked for exists */
   secrets?: readonly string[];
-  /** IDs of its datasets. @default every dataset that is asked for exists */
+  /** IDs of its datasets. @default every dataset that is asked for exists, unless it was deleted */
   datasets?: readonly string[];
   /** Names of its Pub/Sub topics. @default every topic that is asked for exists */
   topics?: readonly string[];

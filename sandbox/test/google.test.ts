@@ -78,10 +78,10 @@ const createAccount = async (accountId = "runner") =>
     .data;
 
 /** A request as no library would send it. */
-const ask = async (method: string, path: string, body?: unknown) => {
+const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
   const response = await fetch(`${server.url}${path}`, {
     method,
-    headers: { authorization: `Bearer ${token}` },
+    headers: { authorization: `Bearer ${token}`, ...headers },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
@@ -481,6 +481,33 @@ describe("Cloud Storage", () => {
     await fails(bucket.getMetadata(), 404, /^The specified bucket does not exist\.$/, "notFound");
   });
 
+  it("drifts by versioning where it is declared, and goes with its grants where it is empty", async () => {
+    const kinds = () => server.api.drifts().map(({ kind }) => kind);
+    const [bucket] = await createBucket();
+    await bucket.iam.setPolicy({ bindings: [{ role: "roles/storage.objectViewer", members: ["allUsers"] }] });
+    const plain = ["bucket opened or closed", "bucket deleted", "grant removed"];
+    assert.deepEqual(kinds(), plain);
+    await bucket.setMetadata({ versioning: { enabled: true } });
+    assert.deepEqual(kinds(), [plain[0], "versioning switched", ...plain.slice(1)]);
+    const drift = (wanted: string) =>
+      server.api
+        .drifts()
+        .find(({ kind }) => kind === wanted)!
+        .apply();
+    const told = () => (server.api.snapshot() as { buckets: Record<string, { versioning: boolean }> }).buckets;
+    assert.equal(told()[bucketName]!.versioning, true);
+    drift("versioning switched");
+    assert.equal(told()[bucketName]!.versioning, false);
+    await bucket.file("a").save("a", { resumable: false });
+    assert.ok(!kinds().includes("bucket deleted"));
+    await bucket.file("a").delete();
+    drift("bucket deleted");
+    assert.deepEqual([told(), kinds()], [{}, []]);
+    await createBucket();
+    const [policy] = await bucket.iam.getPolicy();
+    assert.ok(!JSON.stringify(policy).includes("allUsers"));
+  });
+
   it("grants by policy; a stale etag is a failed precondition", async () => {
     await createAccount();
     const [bucket] = await createBucket();
@@ -646,7 +673,194 @@ describe("Cloud Functions", () => {
   });
 });
 
-describe("Datasets and topics", () => {
+/** BigQuery has no library here: each of its requests is held against its description. */
+const bigquery = `/bigquery/bigquery/v2/${parent}/datasets`;
+const createDataset = (settings: object = {}) =>
+  ask("POST", `${bigquery}?accessPolicyVersion=3`, { datasetReference: { datasetId: "orders" }, ...settings });
+/** What an answer says: its status, and the reason and message of a refusal. */
+const said = ({
+  status,
+  body,
+}: {
+  status: number;
+  body?: { error?: { message: string; errors: { reason: string }[] } };
+}) => (body?.error ? [status, body.error.errors[0]!.reason, body.error.message] : [status]);
+
+describe("Datasets", () => {
+  const orders = `${bigquery}/orders`;
+  const settings = { location: "US-East1", description: "What was sold", labels: { team: "data", cost: "low" } };
+  const access = [
+    { role: "WRITER", specialGroup: "projectWriters" },
+    { role: "OWNER", specialGroup: "projectOwners" },
+    { role: "READER", specialGroup: "projectReaders" },
+    { role: "OWNER", userByEmail: "owner@example.com" },
+  ];
+  afterEach(() => assert.deepEqual(server.problems, []));
+
+  it("are made with Google's defaults, which their maker owns", async () => {
+    const { status, body } = await createDataset(settings);
+    const { etag, creationTime, lastModifiedTime, ...told } = body;
+    assert.equal(status, 200);
+    assert.ok(etag && Math.abs(Number(creationTime) - Date.now()) < 60_000 && lastModifiedTime === creationTime);
+    assert.deepEqual(told, {
+      kind: "bigquery#dataset",
+      id: `${project}:orders`,
+      selfLink: `https://bigquery.googleapis.com/bigquery/v2/${parent}/datasets/orders`,
+      datasetReference: { projectId: project, datasetId: "orders" },
+      type: "DEFAULT",
+      ...settings,
+      location: "us-east1",
+      maxTimeTravelHours: "168",
+      access,
+    });
+    assert.deepEqual((await ask("GET", `${orders}?accessPolicyVersion=3`)).body, body);
+    const other = (
+      await createDataset({ datasetReference: { datasetId: "other" }, defaultTableExpirationMs: 3_600_000 })
+    ).body;
+    assert.deepEqual([other.location, other.description, other.defaultTableExpirationMs], ["US", undefined, "3600000"]);
+    const owned = { role: "roles/bigquery.dataOwner", userByEmail: "Ana@example.com" };
+    const third = await createDataset({ datasetReference: { datasetId: "third" }, access: [owned, owned] });
+    assert.deepEqual(third.body.access, [{ role: "OWNER", userByEmail: "ana@example.com" }]);
+  });
+
+  it("are refused twice, with a bad ID, or where there is none", async () => {
+    await createDataset();
+    assert.deepEqual(said(await createDataset()), [409, "duplicate", `Already Exists: Dataset ${project}:orders`]);
+    const [status, reason, message] = said(await createDataset({ datasetReference: { datasetId: "a-b" } }));
+    assert.deepEqual([status, reason], [400, "invalid"]);
+    assert.match(String(message), /^Invalid dataset ID "a-b"\. Dataset IDs must be alphanumeric/);
+    await ask("DELETE", orders);
+    const gone = [404, "notFound", `Not found: Dataset ${project}:orders`];
+    for (const method of ["GET", "DELETE"]) assert.deepEqual(said(await ask(method, orders)), gone);
+    for (const method of ["PATCH", "PUT"]) assert.deepEqual(said(await ask(method, orders, {})), gone);
+    assert.equal((await createDataset()).status, 200);
+  });
+
+  it("change by what a patch says, and become what an update says", async () => {
+    const made = (await createDataset(settings)).body;
+    const patched = (await ask("PATCH", orders, { friendlyName: "Orders", labels: { cost: null, unit: "eu" } })).body;
+    assert.deepEqual(
+      [patched.friendlyName, patched.description, patched.labels],
+      ["Orders", "What was sold", { team: "data", unit: "eu" }],
+    );
+    assert.notEqual(patched.etag, made.etag);
+    const added = [...access, { role: "READER", userByEmail: "ana@example.com" }];
+    await ask("PATCH", orders, { access: added });
+    // As the provider sends it: without the grants, of which others have a part.
+    const { etag, lastModifiedTime, ...updated } = (
+      await ask("PUT", orders, { ...settings, id: "x", friendlyName: "" })
+    ).body;
+    const { etag: _, lastModifiedTime: __, ...first } = made;
+    assert.deepEqual(updated, { ...first, access: added });
+    assert.deepEqual((await ask("PUT", orders, { description: "Only this" })).body.labels, undefined);
+  });
+
+  it("change not over somebody else's change, and stay where they are", async () => {
+    const { etag } = (await createDataset(settings)).body;
+    const change = (method: string, ifMatch: string) => ask(method, orders, settings, { "if-match": ifMatch });
+    const changed = await change("PATCH", etag);
+    assert.equal(changed.status, 200);
+    for (const method of ["PATCH", "PUT"]) {
+      assert.deepEqual(said(await change(method, etag)), [412, "conditionNotMet", "Precondition check failed."]);
+    }
+    assert.equal((await change("PUT", changed.body.etag)).status, 200);
+    assert.deepEqual(said(await ask("PUT", orders, { location: "EU" })).slice(0, 2), [400, "invalid"]);
+    assert.equal((await ask("GET", orders)).body.location, "us-east1");
+  });
+
+  it("come in pages, without the hidden ones", async () => {
+    for (const datasetId of ["one", "_two", "three"])
+      await createDataset({ datasetReference: { datasetId }, labels: { a: "b" } });
+    const list = async (query: string) => (await ask("GET", `${bigquery}?${query}`)).body;
+    const first = await list("maxResults=1");
+    assert.deepEqual(first.datasets, [
+      {
+        kind: "bigquery#dataset",
+        id: `${project}:one`,
+        datasetReference: { projectId: project, datasetId: "one" },
+        labels: { a: "b" },
+        location: "US",
+        type: "DEFAULT",
+      },
+    ]);
+    const names = ({ datasets, nextPageToken }: { datasets: { id: string }[]; nextPageToken?: string }) => [
+      ...datasets.map(({ id }) => id.split(":")[1]),
+      nextPageToken,
+    ];
+    assert.deepEqual(names(await list(`pageToken=${first.nextPageToken}`)), ["three", undefined]);
+    assert.deepEqual(names(await list("all=true")), ["one", "_two", "three", undefined]);
+  });
+
+  it("with tables in them are deleted by whom says so", async () => {
+    await createDataset();
+    const table = { tableReference: { projectId: project, datasetId: "orders", tableId: "items" } };
+    assert.equal((await ask("POST", `${orders}/tables`, table)).status, 200);
+    assert.deepEqual(said(await ask("POST", `${orders}/tables`, table)), [
+      ...[409, "duplicate", `Already Exists: Table ${project}:orders.items`],
+    ]);
+    const { tables, totalItems } = (await ask("GET", `${orders}/tables`)).body;
+    assert.deepEqual([tables[0].id, totalItems], [`${project}:orders.items`, 1]);
+    const inUse = [400, "resourceInUse", `Dataset ${project}:orders is still in use`];
+    assert.deepEqual(said(await ask("DELETE", orders)), inUse);
+    assert.deepEqual(said(await ask("DELETE", `${orders}?deleteContents=false`)), inUse);
+    assert.deepEqual(said(await ask("DELETE", `${orders}?deleteContents=true`)), [204]);
+    await createDataset();
+    assert.equal((await ask("GET", `${orders}/tables`)).body.totalItems, 0);
+  });
+
+  it("that a project has are there, and no others", async () => {
+    const api = server.api as Google;
+    api.expect([{ id: "given", number: "222222222222", datasets: ["sales"] }]);
+    const given = bigquery.replace(project, "given");
+    assert.deepEqual((await ask("GET", `${given}/sales`)).body.access, access);
+    assert.deepEqual(said(await ask("GET", `${given}/orders`)).slice(0, 2), [404, "notFound"]);
+    const sales = { datasetReference: { datasetId: "sales" } };
+    assert.deepEqual(said(await ask("POST", given, sales)), [409, "duplicate", "Already Exists: Dataset given:sales"]);
+    assert.deepEqual((api.snapshot() as { datasets: object }).datasets, {});
+    assert.deepEqual(api.drifts(), []);
+    await ask("PATCH", `${given}/sales`, { access: [...access, { role: "READER", userByEmail: "ana@example.com" }] });
+    assert.deepEqual((api.snapshot() as { datasets: object }).datasets, {
+      "given:sales": { grants: ['{"role":"READER","userByEmail":"ana@example.com"}'] },
+    });
+    assert.deepEqual(
+      api.drifts().map(({ what }) => what),
+      ["dataset given:sales: ana@example.com loses READER"],
+    );
+  });
+
+  it("that are made are told with their settings, and the same after a change and back", async () => {
+    const told = () => (server.api.snapshot() as { datasets: Record<string, object> }).datasets;
+    await createDataset(settings);
+    const first = told();
+    assert.deepEqual(first, {
+      [`${project}:orders`]: {
+        ...settings,
+        location: "us-east1",
+        maxTimeTravelHours: "168",
+        tables: [],
+        grants: access.map((each) => JSON.stringify(each)).sort(),
+      },
+    });
+    await ask("PUT", orders, { description: "Another" });
+    assert.notDeepEqual(told(), first);
+    await ask("PUT", orders, settings);
+    assert.deepEqual(told(), first);
+  });
+
+  it("lose their grants when they are deleted behind the engine's back", async () => {
+    const added = [...access, { role: "READER", userByEmail: "ana@example.com" }];
+    await createDataset({ access: added });
+    server.api
+      .drifts()
+      .find(({ kind }) => kind === "dataset deleted")!
+      .apply();
+    assert.deepEqual(said(await ask("GET", orders)).slice(0, 2), [404, "notFound"]);
+    assert.deepEqual(server.api.drifts(), []);
+    assert.deepEqual((await createDataset()).body.access, access);
+  });
+});
+
+describe("Grants on datasets and topics", () => {
   it("datasets have their grants in a list, by older names", async () => {
     await createAccount();
     const path = `/bigquery/bigquery/v2/${parent}/datasets/sales`;
@@ -677,6 +891,7 @@ describe("What the stand-in tells of itself", () => {
     const [bucket] = await storage().createBucket("src", { labels: { team: "data" } });
     await bucket.file("a").save("a", { resumable: false });
     await apis().services.enable({ name: `${parent}/services/run.googleapis.com` });
+    await createDataset({ labels: { team: "data" }, access: [{ role: "READER", userByEmail: email }] });
     const policy = { bindings: [{ role: "roles/viewer", members: [member] }] };
     await accounts().setIamPolicy({ resource: account, requestBody: { policy } });
   };
@@ -689,6 +904,7 @@ describe("What the stand-in tells of itself", () => {
     await storage().bucket("src").file("a").delete();
     await storage().bucket("src").delete();
     await apis().services.disable({ name: `${parent}/services/run.googleapis.com` });
+    await ask("DELETE", `${bigquery}/orders`);
     await accounts().delete({ name: account });
     assert.deepEqual(server.api.snapshot(), empty);
     await fill();
@@ -711,6 +927,10 @@ describe("What the stand-in tells of itself", () => {
         "bucket src: label team",
         "object gs://src/a: content",
         "object gs://src/a: deleted",
+        "dataset my-project:orders: description",
+        "dataset my-project:orders: label team",
+        "dataset my-project:orders: deleted",
+        "dataset my-project:orders: EMAIL loses READER",
         `IAM policy of ${account}: ${member} loses roles/viewer`.replace(email, "EMAIL"),
       ],
     );
