@@ -6,7 +6,7 @@ import { runtime } from "@pulumi/pulumi";
 import { findPulumi, noEngine, root } from "../../cli/engine.ts";
 import { artefacts } from "../../cli/render/artefacts.ts";
 import { computed, type DeclaredResource, declare } from "../../cli/render/program.ts";
-import { readStackFile } from "../../cli/render/stack-file.ts";
+import { readStackFile, secretPlaceholder } from "../../cli/render/stack-file.ts";
 import { type Config, type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 import type { Drift } from "../../sandbox/stand-in/api.ts";
 import { filesBelow } from "../support/files.ts";
@@ -163,6 +163,9 @@ export function assertAgree(rendered: DeclaredResource[], previewed: Step[]): vo
 function given(theirs: unknown, mine: unknown): unknown {
   // What was looked up, the engine knows.
   if (mine === computed) return computed;
+  // Providers make a whole list secret for one secret in it.
+  if (theirs === secretPlaceholder && JSON.stringify(mine ?? null).includes(JSON.stringify(secretPlaceholder)))
+    return mine;
   if (Array.isArray(theirs))
     return theirs.map((each, index) => given(each, Array.isArray(mine) ? mine[index] : undefined));
   if (typeof theirs !== "object" || theirs === null) return theirs;
