@@ -131,10 +131,10 @@ function containerArgs(
     envs: Object.entries(service.environment ?? {}).map(([variable, text]) => resolved(`${variable}=${text}`)),
     healthcheck: service.healthcheck && {
       tests: [...service.healthcheck.test],
-      interval: service.healthcheck.interval,
-      timeout: service.healthcheck.timeout,
+      interval: duration(service.healthcheck.interval),
+      timeout: duration(service.healthcheck.timeout),
       retries: service.healthcheck.retries,
-      startPeriod: service.healthcheck.start_period,
+      startPeriod: service.healthcheck.start_period && duration(service.healthcheck.start_period),
     },
     // What waits for a container waits for its health, or for its end.
     ...(service.healthcheck && { wait: true, waitTimeout }),
@@ -155,7 +155,9 @@ function containerArgs(
     user: service.user,
     init: service.init,
     memory: Number.parseInt(service.mem_limit, 10),
-    cpus: service.cpus,
+    // As the engine tells it: else every preview would have a change.
+    memorySwap: Number.parseInt(service.mem_limit, 10),
+    cpus: service.cpus.includes(".") ? service.cpus : `${service.cpus}.0`,
     stopTimeout: grace,
     destroyGraceSeconds: grace,
     logDriver: logging.driver,
@@ -182,6 +184,13 @@ const mountArgs = (mounts: readonly Mount[], project: string): Pick<docker.Conta
   const tmpfs = mounts.filter(({ type }) => type === "tmpfs").map(({ target }) => ({ type: "tmpfs", target }));
   return { ...(volumes.length > 0 && { volumes }), ...(tmpfs.length > 0 && { mounts: tmpfs }) };
 };
+
+/** Seconds as the provider reads them back: `90s` is `1m30s`. */
+function duration(seconds: string): string {
+  const all = Number.parseInt(seconds, 10);
+  const [hours, minutes, rest] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
+  return `${hours ? `${hours}h` : ""}${all >= 60 ? `${minutes}m` : ""}${rest}s`;
+}
 
 /** A text with the values of its variables; secret if it has any. */
 function resolve(text: string, values: ComposeProjectArgs["values"]): Input<string> {

@@ -17,7 +17,7 @@ export interface Service {
   environment?: Readonly<Record<string, string>>;
   /** What must be there before, and in which state. */
   depends_on?: Readonly<Record<string, { condition: Condition }>>;
-  /** Durations as `30s`. */
+  /** Durations in seconds: `30s`. */
   healthcheck?: {
     test: readonly ["CMD" | "CMD-SHELL", ...string[]];
     interval: string;
@@ -41,7 +41,7 @@ export interface Service {
   user?: string;
   /** A small init as process 1, which forwards signals and buries orphans. */
   init?: boolean;
-  /** Memory at most, in Mi: `512m`. */
+  /** Memory at most, in Mi: `512m`. There is no swap beyond it. */
   mem_limit: string;
   /** CPUs at most. */
   cpus: string;
@@ -134,6 +134,7 @@ const composeService = (name: string, { configs = {}, ports = [], ...service }: 
   ...(Object.keys(configs).length > 0 && {
     configs: Object.keys(configs).map((path) => ({ source: configName(name, path), target: path })),
   }),
+  memswap_limit: service.mem_limit,
   cpus: Number(service.cpus),
   logging,
 });
