@@ -14,6 +14,7 @@ KUBERNETES := .tools/kubernetes.stamp
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
 WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
+COMPOSE_FILES = $(shell find rendered -name compose.yml)
 # The machine's own Pulumi, else the pinned package's, which downloads one on first use.
 PULUMI := $(firstword $(filter-out $(CURDIR)/%,$(shell type -ap pulumi)) node_modules/.bin/pulumi)
 
@@ -33,6 +34,7 @@ check: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, s
 	ruff format --check
 	shellcheck .ci/run $(SCRIPTS)
 	actionlint $(WORKFLOWS)
+	compose-check $(COMPOSE_FILES)
 	zizmor --offline --no-progress --quiet $(WORKFLOWS)
 
 test-engine: $(NODE_MODULES) $(SANDBOX) ## Every stack by the real engine in the sandbox (needs a pulumi on PATH)
@@ -73,9 +75,10 @@ sandbox/node_modules/.package-lock.json: sandbox/package-lock.json
 	@touch $@
 
 # Linters and a workflow runner, pinned by test/tools' lock files.
-$(GO_TOOLS): test/tools/go.mod test/tools/go.sum
-	@command -v go >/dev/null || { echo "act and actionlint are built by Go, which is not on PATH: https://go.dev/doc/install" >&2; exit 1; }
+$(GO_TOOLS): $(wildcard test/tools/go.* test/tools/compose-check/*)
+	@command -v go >/dev/null || { echo "act, actionlint and compose-check are built by Go, which is not on PATH: https://go.dev/doc/install" >&2; exit 1; }
 	cd test/tools && GOFLAGS=-mod=readonly go build -o $(CURDIR)/.tools/bin/ github.com/nektos/act github.com/rhysd/actionlint/cmd/actionlint
+	cd test/tools/compose-check && GOFLAGS=-mod=readonly go build -o $(CURDIR)/.tools/bin/ .
 	@touch $@
 
 $(PYTHON_TOOLS): test/tools/requirements.txt

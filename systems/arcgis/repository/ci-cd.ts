@@ -64,7 +64,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         "runs-on": runner,
         "timeout-minutes": 45,
         permissions: { contents: "read", packages: "write" },
-        outputs: { image: "${{ steps.image.outputs.reference }}" },
+        outputs: { image: "${{ steps.image.outputs.reference }}", digest: "${{ steps.build.outputs.digest }}" },
         steps: [
           checkOut,
           { name: "Set up Buildx", uses: setupBuildx.uses },
@@ -77,6 +77,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
           },
           {
             name: "Build and push",
+            id: "build",
             uses: buildPush.uses,
             with: {
               context: ".",
@@ -99,7 +100,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         permissions: { contents: "read", packages: "read" },
         // Within the image itself: what can be deployed is what can be loaded there, by the Prefect that will run it.
         container: {
-          image: "${{ needs.build-push.outputs.image }}",
+          image: `${imageName(owner, config)}@\${{ needs.build-push.outputs.digest }}`,
           credentials: { username: login.username, password: login.password },
           options: "--user 0",
         },
