@@ -6,10 +6,11 @@ set -eu
 
 folder=${BACKUP_FOLDER:-/backups}
 child=
-trap 'kill "$child" 2>/dev/null; exit 0' TERM INT
+part=
+trap 'kill ${child:+"$child"} 2>/dev/null || :; rm -f "$part"; exit 0' TERM INT
 
-pause() { # seconds: a sleep that a signal ends
-  sleep "$1" &
+run() { # command: one that a signal ends, which would wait for it otherwise
+  "$@" &
   child=$!
   wait "$child"
 }
@@ -18,14 +19,15 @@ dumps() { find "$folder" -name "$PGDATABASE-*.dump" "$@"; }
 
 backup() {
   file=$folder/$PGDATABASE-$(date -u +%Y%m%dT%H%M%SZ).dump
+  part=$file.part
   # A dump has its name once it is whole and can be read.
-  if pg_dump --format=custom --file="$file.part" && pg_restore --list "$file.part" >/dev/null; then
-    mv "$file.part" "$file"
+  if run pg_dump --format=custom --file="$part" && run pg_restore --list "$part" >/dev/null && mv "$part" "$file"; then
     echo "dumped $PGDATABASE into $file"
     # Only now, so that a database that cannot be dumped never loses its last dumps.
-    dumps -mtime "+$((BACKUP_DAYS - 1))" ! -path "$file" -exec rm -f {} +
+    dumps -mtime "+$((BACKUP_DAYS - 1))" ! -path "$file" -exec rm -f {} + ||
+      echo "could not delete the old dumps in $folder" >&2
   else
-    rm -f "$file.part"
+    rm -f "$part"
     return 1
   fi
 }
@@ -39,12 +41,14 @@ seconds_until() { # HH:MM
   echo $((at - now))
 }
 
+# What a start before this one was killed at.
+rm -f "$folder/$PGDATABASE"-*.dump.part
 [ -n "$(dumps -mmin -1440)" ] || due=now
 while :; do
-  [ "${due-}" ] || pause "$(seconds_until "$BACKUP_AT")"
+  [ "${due-}" ] || run sleep "$(seconds_until "$BACKUP_AT")"
   due=
   until backup; do
     echo "could not dump $PGDATABASE; trying again in ${BACKUP_RETRY:-600} s" >&2
-    pause "${BACKUP_RETRY:-600}"
+    run sleep "${BACKUP_RETRY:-600}"
   done
 done
