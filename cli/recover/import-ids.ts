@@ -9,6 +9,7 @@ export type Ask = (path: string) => Promise<unknown>;
 
 /** By type: the ID of the object that there is already. A type whose creates are never refused for that is not here. */
 export const importIds: Record<string, (inputs: Inputs, github: Ask) => string | Promise<string | undefined>> = {
+  "gcp:bigquery/dataset:Dataset": ({ project, datasetId }) => `projects/${project}/datasets/${datasetId}`,
   "gcp:cloudfunctionsv2/function:Function": ({ project, location, name }) =>
     `projects/${project}/locations/${location}/functions/${name}`,
   "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": ({ project, workloadIdentityPoolId }) =>

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { Engine, root } from "../../cli/engine.ts";
+import { importIds } from "../../cli/recover/import-ids.ts";
 import { recover } from "../../cli/recover.ts";
 import { declare } from "../../cli/render/program.ts";
 import { readStackFile } from "../../cli/render/stack-file.ts";
@@ -168,6 +169,22 @@ describe("recover", () => {
     assert.equal(await run({ refused: [{ ...refusal, error: "Error 403: forbidden" }] }), false);
     assert.ok(said.includes("error: Error 403: forbidden"));
     assert.equal(state().imported, undefined);
+  });
+
+  for (const words of [
+    "Error creating Dataset: googleapi: Error 409: Already Exists: Dataset p:d, duplicate",
+    "googleapi: Error 409: Your previous request to create the named bucket succeeded and you already own it., conflict",
+  ]) {
+    it(`knows by the provider's words that something exists: ${words}`, async () => {
+      const [refusal] = await refuse("gcp:storage/bucket:Bucket");
+      assert.equal(await run({ refused: [{ ...refusal, error: words }] }), true);
+      assert.equal(state().imported!.resources.length, 1);
+    });
+  }
+
+  it("knows what a dataset is called, which prod has none of", async () => {
+    const id = importIds["gcp:bigquery/dataset:Dataset"]!({ project: "p", datasetId: "d" }, assert.fail);
+    assert.equal(await id, "projects/p/datasets/d");
   });
 
   it("forgets what a dead engine was creating, and nothing else", async () => {
