@@ -3,7 +3,8 @@
  *
  * An engine that dies, or an answer that never comes, can leave an object that exists and is not in the state. Google Cloud
  * refuses to create it again, however often `up` runs. This shows what an `up` would do, asks, runs it, shows what is refused
- * because it exists, asks, takes it into the state with `pulumi import`, and goes on. Nothing is deleted or replaced by it.
+ * because it exists, asks, takes it into the state with `pulumi import`, and goes on. Nothing is deleted or replaced by it, but for
+ * a container that such an `up` has left: it holds nothing, and is made again.
  * Exit 0: up; 1: `up` fails for another reason, or the answer was no; 2: the call is wrong.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +13,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { Engine, errorsIn, findPulumi, noEngine, root } from "./engine.ts";
-import { type Ask, importIds } from "./recover/import-ids.ts";
+import { importIds, removals } from "./recover/import-ids.ts";
+import { type Services, servicesOf } from "./recover/services.ts";
 import { computed, type DeclaredResource, declare } from "./render/program.ts";
 import { isUsage, readStackFile, UsageError } from "./render/stack-file.ts";
 
@@ -44,7 +46,7 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
   const stackFile = readStackFile(folder, stack);
   const { resources } = await declare(root, stack, stackFile);
   const declared: Declared = new Map(resources.map((resource) => [resource.urn, resource]));
-  const ask = githubOf(engine, stack, stackFile.config);
+  const services = servicesOf(engine, stack, stackFile.config);
   const backup = join(folder, `${stack}.before-recover.json`);
   const exported = await engine.run(["stack", "export", "--stack", stack]);
   writeFileSync(backup, exported, { mode: 0o600 });
@@ -56,34 +58,47 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
     if (!(await agree(`Run \`up\` of ${stack}?`))) return false;
     const { code, refusals, errors } = await up(engine, stack);
     for (const error of errors) tell(error);
-    await edit(engine, stack, (deployment) => numberPolicies(deployment, declared, ask));
+    await edit(engine, stack, (deployment) => numberPolicies(deployment, declared, services));
     if (code === 0) {
       tell(`${stack} is up.`);
       return true;
     }
     const known: Refused[] = [];
+    const inTheWay: DeclaredResource[] = [];
     const about = ({ type, name }: Diagnostics) =>
       resources.filter((resource) => shown(resource.type) === type && resource.name === name);
     for (const resource of refusals.flatMap(about).filter(({ urn }) => !tried.has(urn))) {
       tried.add(resource.urn);
-      const found = await importIds[resource.type]?.(resource.inputs, ask);
+      if (resource.type in removals) {
+        inTheWay.push(resource);
+        tell(`in the way: ${resource.name} (${resource.inputs["name"]})`);
+        continue;
+      }
+      const found = await importIds[resource.type]?.(resource.inputs, services);
       // A part that only a provider could tell.
       const id = found?.includes(computed) ? undefined : found;
       if (id) known.push({ resource, id });
       tell(`exists: ${resource.name} (${id ?? "its ID is not known here; see `pulumi import`"})`);
     }
-    if (known.length === 0) {
+    if (known.length + inTheWay.length === 0) {
       for (const refusal of refusals) tell(refusal.errors);
       return false;
     }
-    if (!(await agree(`Take what exists into the state of ${stack}?`))) return false;
     try {
-      await adopt(engine, stack, known);
+      if (inTheWay.length > 0) {
+        if (!(await agree("Remove the containers in the way? What they keep is in volumes."))) return false;
+        for (const { type, inputs } of inTheWay) await removals[type]!(inputs, services);
+        tell(`${inTheWay.length} removed`);
+      }
+      if (known.length > 0) {
+        if (!(await agree(`Take what exists into the state of ${stack}?`))) return false;
+        await adopt(engine, stack, known);
+        tell(`${known.length} taken into the state`);
+      }
     } catch (error) {
       tell((error as Error).message);
       return false;
     }
-    tell(`${known.length} taken into the state`);
   }
 }
 
@@ -104,7 +119,7 @@ async function harmless(engine: Engine, stack: string, tell: (line: string) => v
 }
 
 /** What says that a create came too late. */
-const exists = /already exist|already own it|must be unique/i;
+const exists = /already exist|already own it|must be unique|already in use by container/i;
 
 /** What one resource, or the stack, has to say at the end of an `up`. */
 interface Diagnostics {
@@ -201,36 +216,19 @@ const policyType = "github:index/repositoryEnvironmentDeploymentPolicy:Repositor
  * GitHub answers the second create of a deployment policy with a redirect, out of which the provider reads policy 0
  * (integrations/terraform-provider-github#3611): every refresh would lose it, and a destroy fail.
  */
-async function numberPolicies({ resources = [] }: Deployment, declared: Declared, ask: Ask): Promise<boolean> {
+async function numberPolicies(
+  { resources = [] }: Deployment,
+  declared: Declared,
+  services: Services,
+): Promise<boolean> {
   const lost = resources.filter(({ type, id }) => type === policyType && id?.endsWith(":0"));
   for (const resource of lost) {
     const inputs = declared.get(resource.urn)?.inputs;
-    const id = inputs && (await importIds[policyType]!(inputs, ask));
+    const id = inputs && (await importIds[policyType]!(inputs, services));
     if (!id) throw new Error(`${resource.urn}: GitHub has no such deployment policy; delete it from the state`);
     Object.assign(resource, { id, outputs: { ...resource.outputs, id, policyId: Number(id.split(":").at(-1)) } });
   }
   return lost.length > 0;
-}
-
-/** GitHub's API with the provider's own settings. */
-function githubOf(engine: Engine, stack: string, config: Record<string, string>): Ask {
-  const setting = (key: string, variable: string) => config[key] ?? engine.env[variable] ?? process.env[variable];
-  const base = setting("github:baseUrl", "GITHUB_BASE_URL") ?? "https://api.github.com/";
-  // A server of one's own has the API below its address.
-  const api = new URL(base).hostname === "api.github.com" ? base : new URL("api/v3/", base);
-  const owner = setting("github:owner", "GITHUB_OWNER") ?? "";
-  return async (path) => {
-    const token =
-      config["github:token"] === undefined
-        ? setting("github:token", "GITHUB_TOKEN")
-        : (await engine.run(["config", "get", "github:token", "--stack", stack])).trim();
-    const url = new URL(path.replaceAll("{owner}", owner), api);
-    const response = await fetch(url, { headers: token ? { authorization: `Bearer ${token}` } : {} });
-    if (response.ok) return response.json();
-    throw new Error(
-      `GET ${url}: ${response.status} ${response.statusText}${token ? "" : "; there is no GITHUB_TOKEN"}`,
-    );
-  };
 }
 
 async function main(): Promise<number> {

@@ -1,14 +1,14 @@
 /** What an object that exists is called by `pulumi import`: providers name it in their documentation, each resource its own way. */
 import { accountEmail } from "../../components/google/account.ts";
+import type { Services } from "./services.ts";
 
 /** A resource's inputs, as the program declares them. */
 type Inputs = Record<string, unknown>;
 
-/** Asks GitHub's REST API. @param path below the API's root */
-export type Ask = (path: string) => Promise<unknown>;
-
 /** By type: the ID of the object that there is already. A type whose creates are never refused for that is not here. */
-export const importIds: Record<string, (inputs: Inputs, github: Ask) => string | Promise<string | undefined>> = {
+export const importIds: Record<string, (inputs: Inputs, services: Services) => string | Promise<string | undefined>> = {
+  "docker:index/network:Network": ({ name }, { docker }) =>
+    docker("network", "inspect", "--format", "{{.Id}}", String(name)),
   "gcp:bigquery/dataset:Dataset": ({ project, datasetId }) => `projects/${project}/datasets/${datasetId}`,
   "gcp:cloudfunctionsv2/function:Function": ({ project, location, name }) =>
     `projects/${project}/locations/${location}/functions/${name}`,
@@ -24,7 +24,7 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
     `${repository}:${environment}:${variableName}`,
   "github:index/actionsOrganizationVariable:ActionsOrganizationVariable": ({ variableName }) => String(variableName),
   "github:index/actionsVariable:ActionsVariable": ({ repository, variableName }) => `${repository}:${variableName}`,
-  "github:index/repositoryRuleset:RepositoryRuleset": async ({ repository, name }, github) => {
+  "github:index/repositoryRuleset:RepositoryRuleset": async ({ repository, name }, { github }) => {
     const rulesets = (await github(`repos/{owner}/${repository}/rulesets?includes_parents=false&per_page=100`)) as {
       id: number;
       name: string;
@@ -34,7 +34,7 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
   },
   "github:index/repositoryEnvironmentDeploymentPolicy:RepositoryEnvironmentDeploymentPolicy": async (
     inputs,
-    github,
+    { github },
   ) => {
     const [repository, environment] = [String(inputs["repository"]), String(inputs["environment"])];
     const path = `repos/{owner}/${repository}/environments/${encodeURIComponent(environment)}/deployment-branch-policies?per_page=100`;
@@ -47,7 +47,7 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
     const policy = policies.find(({ name, type = "branch" }) => name === pattern && type === kind);
     return policy && `${repository}:${environment}:${policy.id}`;
   },
-  "github:index/repositoryPullRequest:RepositoryPullRequest": async (inputs, github) => {
+  "github:index/repositoryPullRequest:RepositoryPullRequest": async (inputs, { github }) => {
     const [repository, head, base] = [inputs["baseRepository"], inputs["headRef"], inputs["baseRef"]].map(String);
     const [pull] = (await github(
       `repos/{owner}/${repository}/pulls?head={owner}:${encodeURIComponent(head!)}&base=${encodeURIComponent(base!)}`,
@@ -56,4 +56,12 @@ export const importIds: Record<string, (inputs: Inputs, github: Ask) => string |
     }[];
     return pull && `${repository}:${pull.number}`;
   },
+};
+
+/**
+ * By type: takes away an object that cannot be taken into a state, and that holds nothing. A container is one: providers
+ * read back less of it than it was made with, so that an adopted one would be replaced; what it keeps is in volumes.
+ */
+export const removals: Record<string, (inputs: Inputs, services: Services) => Promise<unknown>> = {
+  "docker:index/container:Container": ({ name }, { docker }) => docker("rm", "--force", String(name)),
 };

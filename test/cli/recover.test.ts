@@ -1,6 +1,6 @@
 /** `recover` with a CLI that plays an engine whose creates are refused; test/engine/faults.ts has the real one. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -182,9 +182,61 @@ describe("recover", () => {
     });
   }
 
-  it("knows what a dataset is called, which prod has none of", async () => {
-    const id = importIds["gcp:bigquery/dataset:Dataset"]!({ project: "p", datasetId: "d" }, assert.fail);
+  it("knows what a dataset is called", async () => {
+    const id = importIds["gcp:bigquery/dataset:Dataset"]!(
+      { project: "p", datasetId: "d" },
+      { github: assert.fail, docker: assert.fail },
+    );
     assert.equal(await id, "projects/p/datasets/d");
+  });
+
+  describe("on a Docker host", () => {
+    const words: Record<string, string> = {
+      "docker:index/network:Network": "Unable to create network: network with name prefect_data already exists",
+      "docker:index/container:Container":
+        'Conflict. The container name "/prefect-postgres-1" is already in use by container "1a". You have to remove it',
+    };
+    const refused = Object.entries(words).map(([type, error]) => {
+      const name = `arcgis-prefect-compose-${type.includes("network") ? "data" : "postgres"}`;
+      return { type, name, error };
+    });
+    const { PATH } = process.env;
+    beforeEach(() => {
+      cpSync(join(root, "Pulumi.prod.yaml"), join(folder, "Pulumi.prod.yaml"));
+      writeFileSync(join(folder, "docker"), '#!/bin/sh\necho "docker $*" >>"${0%/*}/docker-calls"\necho 4f2a\n', {
+        mode: 0o755,
+      });
+      process.env["PATH"] = `${folder}:${PATH}`;
+    });
+    afterEach(() => {
+      process.env["PATH"] = PATH;
+    });
+    const docker = (args: string) => `docker --host ssh://deploy@prefect-rj-smas.org ${args}`;
+
+    it("removes the container that a dead engine left, and takes the network", async () => {
+      assert.equal(await run({ refused }), true);
+      assert.deepEqual(readFileSync(join(folder, "docker-calls"), "utf8").trim().split("\n"), [
+        docker("network inspect --format {{.Id}} prefect_data"),
+        docker("rm --force prefect-postgres-1"),
+      ]);
+      assert.deepEqual(
+        state().imported!.resources.map((each) => (each as { id: string }).id),
+        ["4f2a"],
+      );
+    });
+
+    it("removes nothing without being told to", async () => {
+      assert.equal(await run({ refused }, (question) => !question.startsWith("Remove")), false);
+      assert.ok(said.includes("in the way: arcgis-prefect-compose-postgres (prefect-postgres-1)"));
+      assert.ok(!readFileSync(join(folder, "docker-calls"), "utf8").includes(" rm "));
+    });
+
+    it("tells what the Docker CLI says where it cannot", async () => {
+      writeFileSync(join(folder, "docker"), "#!/bin/sh\necho no route to host >&2\nexit 1\n");
+      const [, container] = refused;
+      assert.equal(await run({ refused: [container] }), false);
+      assert.match(said.at(-1)!, /rm --force prefect-postgres-1\nno route to host/);
+    });
   });
 
   it("forgets what a dead engine was creating, and nothing else", async () => {
