@@ -167,6 +167,19 @@ export function checkProject({ name: project, services, networks, volumes, varia
     ];
     for (const each of texts.flatMap(variablesIn))
       if (!(each in variables)) refuse(`nobody tells the variable ${each}`);
+    // Compose puts a value of its shell in its place, the provider none.
+    if (texts.some((text) => text.replace(token, "").includes("$"))) {
+      refuse("a dollar sign begins no variable: write $$");
+    }
+    if ([...(service.entrypoint ?? []), ...(service.healthcheck?.test ?? [])].some((text) => text.includes("$"))) {
+      refuse("a dollar sign in entrypoint or healthcheck, where nothing is put in its place");
+    }
+    const taken = new Map<string, string>();
+    for (const path of Object.keys(service.configs ?? {})) {
+      const config = configName(name, path);
+      if (taken.has(config)) refuse(`configs ${taken.get(config)} and ${path} end in one name`);
+      taken.set(config, path);
+    }
     for (const each of service.networks) if (!(each in networks)) refuse(`there is no network ${each}`);
     for (const mount of service.volumes ?? []) {
       if (mount.type === "volume" && !volumes.includes(mount.source)) refuse(`there is no volume ${mount.source}`);
