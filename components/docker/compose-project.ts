@@ -37,7 +37,8 @@ const waitTimeout = 300;
  * A project's networks, volumes, images and containers, made by the Docker provider on the host that it is
  * configured for. Containers bear the labels of Compose, so `docker compose --project-name NAME ps` and `logs` work there; each is
  * created once what it depends on is in the state that it asks for.
- * @throws Error when a service asks for something that the project does not have; the message names both
+ * @throws Error when a service asks for something that the project does not have, or a variable has no value; the
+ * message names both
  * @example
  * new ComposeProject("shop", { project, values: { DB_PASSWORD: password.result } })
  * @see https://docs.docker.com/reference/compose-file/
@@ -50,6 +51,11 @@ export class ComposeProject extends ComponentResource {
     super("esteira:docker:ComposeProject", name, {}, opts);
     const { project, values, deletionPolicy = "PREVENT" } = args;
     checkProject(project);
+    for (const variable of Object.keys(project.variables)) {
+      if (values[variable] === undefined) {
+        throw new Error(`Compose project ${project.name}: the variable ${variable} has no value`);
+      }
+    }
     const parent = { parent: this };
     const labelled = (kind: "network" | "volume", thing: string) =>
       labels({ [`com.docker.compose.${kind}`]: thing, "com.docker.compose.project": project.name });

@@ -22,6 +22,7 @@ export interface PrefectHostArgs extends PrefectHostSettings {
 /**
  * A self-hosted Prefect on the host that the Docker provider is configured for. Its passwords are made here, and known
  * to nobody but the state and those that need them.
+ * @throws Error when `registry` has no `registryToken`, or the other way round
  * @example
  * new PrefectHost("flows", { domain: "prefect.example.org", acme: { email: "ops@example.org" }, pool: "docker-pool", backup: { at: "06:00", days: 14 } })
  */
@@ -37,6 +38,9 @@ export class PrefectHost extends ComponentResource {
   constructor(name: string, args: PrefectHostArgs, opts?: ComponentResourceOptions) {
     super("esteira:prefect:PrefectHost", name, {}, opts);
     const { registryToken, deletionPolicy = "PREVENT", ...settings } = args;
+    if ((settings.registry === undefined) !== (registryToken === undefined)) {
+      throw new Error(`PrefectHost ${name}: registry contradicts registryToken: one is nothing without the other`);
+    }
     const password = (of: string) =>
       // Letters and digits: it stands in URLs and in files of other syntax.
       new random.RandomPassword(`${name}-${of}`, { length: 32, special: false }, { parent: this }).result;
