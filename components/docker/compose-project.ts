@@ -8,6 +8,7 @@ import {
   type Resource,
   secret,
 } from "@pulumi/pulumi";
+import type { DeletionPolicy } from "../protection.ts";
 import {
   type Condition,
   checkProject,
@@ -27,7 +28,7 @@ export interface ComposeProjectArgs {
   /** The value of each of the project's variables; all of them are secret. */
   values: Readonly<Record<string, Input<string>>>;
   /** Whether its volumes may be deleted, which hold what cannot be made again. @default "PREVENT" */
-  deletionPolicy?: "DELETE" | "PREVENT";
+  deletionPolicy?: DeletionPolicy;
 }
 
 /** Seconds until a container that does not become healthy fails the `up`. */

@@ -3,6 +3,7 @@ import { ComponentResource, type ComponentResourceOptions, type Input, type Reso
 import type { GrantTarget } from "../google/grant.ts";
 import { mebibytes } from "../google/names.ts";
 import { RuntimeAccount } from "../google/runtime-account.ts";
+import type { DeletionPolicy } from "../protection.ts";
 
 /** Where a function's code lies in Cloud Storage. */
 export interface FunctionSource {
@@ -14,9 +15,6 @@ export interface FunctionSource {
 
 /** What reaches a function from outside. Words of `gcloud functions deploy --ingress-settings`. */
 export type Ingress = "all" | "internal-only" | "internal-and-gclb";
-
-/** Whether a function may be deleted: `PREVENT` is refused by the preview, and by the provider whatever the preview. */
-export type DeletionPolicy = "DELETE" | "PREVENT";
 
 /** Arguments of {@link CloudFunction}. */
 export interface CloudFunctionArgs {
@@ -61,7 +59,7 @@ export interface CloudFunctionArgs {
   maxInstances?: number;
   /** What reaches it. @default "all": IAM decides who may call */
   ingress?: Ingress;
-  /** Whether it can be deleted. @default "DELETE" */
+  /** Whether it can be deleted: the provider refuses it too, whatever the preview. @default "DELETE" */
   deletionPolicy?: DeletionPolicy;
   /** Labels beside those that deploys add. @default none */
   labels?: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 /** What GitHub accepts as names: the vocabulary that config schemas are made of. */
 
 import { z } from "zod";
-import { expected, pattern, whole } from "../schema.ts";
+import { expected, oneOf, pattern, whole } from "../schema.ts";
 
 /** The login of a user or an organisation. */
 export const login = pattern(
@@ -20,6 +20,9 @@ export const branchName = pattern(
   /^(?!.*(\.\.|\/\/|\/\.|\.lock$))[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}(?<![/.])$/,
   "a branch name, such as main",
 );
+
+/** Straight to the branch, or by a pull request. */
+export const via = oneOf(["push", "pull-request"], "how files reach a repository");
 
 /**
  * Who approves a deployment. GitHub takes numeric ids, six reviewers at most.

@@ -9,6 +9,7 @@ import {
 import * as random from "@pulumi/random";
 import type { Project } from "../docker/compose.ts";
 import { ComposeProject } from "../docker/compose-project.ts";
+import type { DeletionPolicy } from "../protection.ts";
 import { type PrefectHostSettings, prefectHost } from "./host.ts";
 
 /** Arguments of {@link PrefectHost}. */
@@ -16,7 +17,7 @@ export interface PrefectHostArgs extends PrefectHostSettings {
   /** The token that `registry` names the user of. @default none */
   registryToken?: Input<string>;
   /** Whether its volumes, which hold what cannot be made again, may be deleted. @default "PREVENT" */
-  deletionPolicy?: "DELETE" | "PREVENT";
+  deletionPolicy?: DeletionPolicy;
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Output } from "@pulumi/pulumi";
 import { z } from "zod";
 import { imageReference } from "../../components/docker/names.ts";
-import { branchName, login, repositoryName, reviewers } from "../../components/github/names.ts";
+import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import * as google from "../../components/google/names.ts";
 import { images } from "../../components/prefect/images.ts";
-import { oneOf, pattern, whole } from "../../components/schema.ts";
+import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
+import { pattern, whole } from "../../components/schema.ts";
 import { cron, timeOfDay, timeZone } from "../../components/time.ts";
 
 /** The values of MODE, each the name of a stack. */
@@ -110,9 +111,9 @@ export const schema = z
       repository: repositoryName.default("pipelines-arcgis"),
       branch: branchName.default("main").describe("The repository's default branch"),
       package: folder.default("pipelines/arcgis").describe("Folder of the Python package, which has constants.py"),
-      via: oneOf(["push", "pull-request"], "how files reach the repository").default("push"),
+      via: via.default("push"),
       reviewers: reviewers.optional(),
-      deletionPolicy: oneOf(["DELETE", "PREVENT"], "whether what holds data may be deleted")
+      deletionPolicy: deletionPolicy("whether what holds data may be deleted")
         .optional()
         .describe(
           "Whether the bucket, the dataset and the host's volumes may be deleted; prod: PREVENT, others: DELETE",
@@ -194,7 +195,7 @@ export type ArcgisConfig = Omit<Parsed, "flows" | "defaults" | "bucket" | "delet
   /** The value of MODE. */
   mode: Mode;
   bucket: string;
-  deletionPolicy: NonNullable<Parsed["deletionPolicy"]>;
+  deletionPolicy: DeletionPolicy;
   /** The host, where this stack owns it. */
   host?: HostConfig;
   /** The stack that owns the host, where this one uses it. */
@@ -209,7 +210,7 @@ export function resolve(parsed: Parsed, environment: string): ArcgisConfig {
     ...rest,
     mode: environment as Mode,
     bucket: parsed.bucket ?? `${parsed.project}-arcgis`,
-    deletionPolicy: parsed.deletionPolicy ?? (environment === "prod" ? "PREVENT" : "DELETE"),
+    deletionPolicy: parsed.deletionPolicy ?? defaultPolicy(environment),
     ...(prefect && ("domain" in prefect ? { host: prefect } : { hostOf: prefect.stack })),
     flows: flows.map((entry) => {
       const each: z.output<typeof flowObject> = typeof entry === "string" ? { name: entry } : entry;

@@ -1,10 +1,10 @@
 import { fileFact } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
+import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import type { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import type { PrefectHost } from "../../components/prefect/prefect-host.ts";
 import type { ArcgisArgs } from "./config.ts";
 import { authSecret, credentialsVolume, environmentName } from "./names.ts";
-import type { DeliveredFile } from "./repository/files.ts";
 
 /** What arcgis says of itself in the audit. */
 export function factsOf(

@@ -11,6 +11,7 @@ import {
 } from "@pulumi/pulumi";
 import type { SystemFacts } from "../../audit/schema.ts";
 import { VolumeFiles } from "../../components/docker/volume-files.ts";
+import { arrival, type DeliveredFile, filesOf } from "../../components/github/delivered-file.ts";
 import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { createKey } from "../../components/google/account-key.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
@@ -20,7 +21,7 @@ import { PrefectHost } from "../../components/prefect/prefect-host.ts";
 import type { ArcgisArgs, ArcgisConfig, HostConfig } from "./config.ts";
 import { factsOf } from "./facts.ts";
 import { authSecret, credentials, credentialsVolume, environmentName, stagingBranches } from "./names.ts";
-import { type DeliveredFile, deliveredFiles } from "./repository/files.ts";
+import { deliveredFiles } from "./repository/files.ts";
 
 /** The APIs that flows and their account need. */
 const services = ["bigquery", "cloudresourcemanager", "iam", "storage"];
@@ -146,9 +147,7 @@ export class Arcgis extends ComponentResource {
       `${name}-repository`,
       {
         repository,
-        branch,
-        via,
-        headBranch: via === "pull-request" ? `esteira/${name}-${mode}` : undefined,
+        ...arrival(name, mode, { branch, via }),
         environments: prefect && {
           [environmentName(mode)]: {
             reviewers,
@@ -158,7 +157,7 @@ export class Arcgis extends ComponentResource {
             variables: { PREFECT_API_URL: prefect.url },
           },
         },
-        files: Object.fromEntries(files.map(({ path, text }) => [path, text])),
+        files: filesOf(files),
       },
       // Once the workflow is there it may run: by then the server answers and flows find their key.
       { parent: this, dependsOn: ready },

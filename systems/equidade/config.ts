@@ -1,10 +1,11 @@
 import type { Output } from "@pulumi/pulumi";
 import { z } from "zod";
 import { contradictions } from "../../components/functions/cloud-function.ts";
-import { branchName, repositoryName, reviewers } from "../../components/github/names.ts";
+import { branchName, repositoryName, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { accountEmail } from "../../components/google/account.ts";
 import * as google from "../../components/google/names.ts";
+import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
 import { expected, oneOf, pattern, text, whole } from "../../components/schema.ts";
 
 const variableName = pattern(
@@ -57,7 +58,7 @@ const settings = {
 /** The settings alone, whatever else stands beside them. */
 const allSettings = z.object(settings);
 
-const deletionPolicy = oneOf(["DELETE", "PREVENT"], "what happens to a function that leaves the file");
+const policy = deletionPolicy("what happens to a function that leaves the file");
 
 const functionObject = z.strictObject({
   name: google.functionName,
@@ -66,7 +67,7 @@ const functionObject = z.strictObject({
   serviceAccount: google.serviceAccountEmail
     .optional()
     .describe("An existing account to run as; one is created by default"),
-  deletionPolicy: deletionPolicy.optional(),
+  deletionPolicy: policy.optional(),
   ...settings,
 });
 
@@ -105,9 +106,9 @@ export const schema = z
       triggerApp: pattern(/^(Iv[A-Za-z0-9.]{8,}|[1-9][0-9]*)$/, "the client ID or app ID of a GitHub App, as text")
         .optional()
         .describe("A GitHub App that sends the events instead of the personal token in DEPLOY_TRIGGER_TOKEN"),
-      via: oneOf(["push", "pull-request"], "how files reach a repository").default("push"),
+      via: via.default("push"),
       reviewers: reviewers.optional(),
-      deletionPolicy: deletionPolicy
+      deletionPolicy: policy
         .optional()
         .describe("What happens to a function that leaves the file; prod: PREVENT, others: DELETE"),
       pin: oneOf(["commit", "deploy"], "what a version's pin lands in")
@@ -205,7 +206,7 @@ type Parsed = z.output<typeof schema>;
 export type FunctionConfig = z.output<typeof functionObject> & {
   repository: string;
   runtime: string;
-  deletionPolicy: z.output<typeof deletionPolicy>;
+  deletionPolicy: DeletionPolicy;
 };
 
 /** equidade's part of a stack's config, everything resolved. */
@@ -227,7 +228,7 @@ export function resolve(parsed: Parsed, environment: string): EquidadeConfig {
   const { functions, defaults, deletionPolicy: _, ...rest } = parsed;
   const releases: Record<string, Parsed["release"]> = { prod: "final", staging: "pre-release" };
   const release = parsed.release ?? releases[environment] ?? "by-hand";
-  const deletion = parsed.deletionPolicy ?? (environment === "prod" ? "PREVENT" : "DELETE");
+  const deletion = parsed.deletionPolicy ?? defaultPolicy(environment);
   return {
     ...rest,
     environment,

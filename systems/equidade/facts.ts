@@ -3,7 +3,7 @@ import type { SystemFacts } from "../../audit/schema.ts";
 import type { CloudFunction } from "../../components/functions/cloud-function.ts";
 import type { Deployer } from "../../components/functions/deployer.ts";
 import type { FunctionBuild } from "../../components/functions/function-build.ts";
-import type { Action } from "../../components/github/actions.ts";
+import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import type { EquidadeArgs, FunctionConfig } from "./config.ts";
 import { keySecret } from "./names.ts";
 import { rulesets, trust } from "./rules.ts";
@@ -15,20 +15,14 @@ export interface GoogleSide {
   deployer: Deployer;
 }
 
-/** A file that equidade puts into a repository. */
-export interface DeliveredFile {
-  /** Name, without its owner. */
-  repository: string;
-  path: string;
-  text: string;
-  actions?: Action[];
-}
+/** A file, and the repository it goes to, without its owner. */
+export type Placed = DeliveredFile & { repository: string };
 
 /** What equidade says of itself in the audit. */
 export function factsOf(
   { config, github: hub, secrets }: EquidadeArgs,
   { build, functions, deployer }: GoogleSide,
-  files: readonly DeliveredFile[],
+  files: readonly Placed[],
 ): SystemFacts {
   const fullName = (repository: string) => `${hub.owner}/${repository}`;
   const packageRepository = fullName(config.packageRepository);

@@ -3,15 +3,16 @@ import type { SystemFacts } from "../../audit/schema.ts";
 import { CloudFunction } from "../../components/functions/cloud-function.ts";
 import { Deployer } from "../../components/functions/deployer.ts";
 import { FunctionBuild } from "../../components/functions/function-build.ts";
+import { arrival, type DeliveredFile, filesOf, workflowFile } from "../../components/github/delivered-file.ts";
 import { ownerIdOf } from "../../components/github/owner.ts";
 import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
-import { actionsOf, renderWorkflow, script, type Workflow } from "../../components/github/workflow.ts";
+import { script } from "../../components/github/workflow.ts";
 import type { GrantTarget } from "../../components/google/grant.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
 import type { EquidadeArgs, EquidadeConfig, FunctionConfig } from "./config.ts";
-import { type DeliveredFile, factsOf, type GoogleSide } from "./facts.ts";
+import { factsOf, type GoogleSide, type Placed } from "./facts.ts";
 import { deploy } from "./function-repository/deploy.ts";
 import { keySecret, workflowPath } from "./names.ts";
 import { triggerDeploys } from "./package-repository/trigger-deploys.ts";
@@ -100,7 +101,7 @@ export class Equidade extends ComponentResource {
     name: string,
     { config, github: hub }: EquidadeArgs,
     { build, functions, deployer }: GoogleSide,
-  ): DeliveredFile[] {
+  ): Placed[] {
     const before: Resource[] = [];
     if (deployer.key) {
       const { repositories } = trust(config);
@@ -118,11 +119,11 @@ export class Equidade extends ComponentResource {
       const file = workflowFile(
         workflowPath("deploy", config),
         deploy(fn, config, hub.owner, target),
-        "function-repository/deploy.ts",
+        "systems/equidade/function-repository/deploy.ts",
       );
       new RepositoryDelivery(
         `${name}-${fn.name}`,
-        { repository, ...arrival(name, config), files: { [file.path]: file.text } },
+        { repository, ...arrival(name, config.environment, config), files: filesOf([file]) },
         // Once the workflow is there it may run: by then there must be a function, and the right to deploy it.
         { parent: this, dependsOn: [resource, ...deployer.readyFor(resource.account), ...before] },
       );
@@ -149,13 +150,13 @@ export class Equidade extends ComponentResource {
     );
   }
 
-  private packageRepository(name: string, { config, github: hub, secrets }: EquidadeArgs): DeliveredFile[] {
+  private packageRepository(name: string, { config, github: hub, secrets }: EquidadeArgs): Placed[] {
     const repository = config.packageRepository;
-    const files = [
+    const files: DeliveredFile[] = [
       workflowFile(
         workflowPath("trigger-deploys", config),
         triggerDeploys(config, hub.owner),
-        "package-repository/trigger-deploys.ts",
+        "systems/equidade/package-repository/trigger-deploys.ts",
       ),
       // Stands once in a repository, so it is prod's.
       ...(config.release === "final"
@@ -166,7 +167,7 @@ export class Equidade extends ComponentResource {
       `${name}-package`,
       {
         repository,
-        ...arrival(name, config),
+        ...arrival(name, config.environment, config),
         environments: {
           [config.environment]: {
             reviewers: config.reviewers,
@@ -177,26 +178,13 @@ export class Equidade extends ComponentResource {
           },
         },
         rulesets: rulesets(config),
-        files: Object.fromEntries(files.map(({ path, text }) => [path, text])),
+        files: filesOf(files),
       },
       { parent: this },
     );
     return files.map((file) => ({ repository, ...file }));
   }
 }
-
-const workflowFile = (path: string, workflow: Workflow, source: string) => ({
-  path,
-  text: renderWorkflow(workflow, `systems/equidade/${source}`),
-  actions: actionsOf(workflow),
-});
-
-/** How files get to a repository; each stack's pull requests from branches of its own. */
-const arrival = (name: string, { branch, via, environment }: EquidadeConfig) => ({
-  branch,
-  via,
-  headBranch: via === "pull-request" ? `esteira/${name}-${environment}` : undefined,
-});
 
 function functionArgs(fn: FunctionConfig, config: EquidadeConfig) {
   const { name: functionName, repository: _, serviceAccount: __, secrets, roles = [], ...settings } = fn;

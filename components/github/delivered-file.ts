@@ -1,0 +1,33 @@
+import type { Action } from "./actions.ts";
+import type { RepositoryDeliveryArgs } from "./repository-delivery.ts";
+import { actionsOf, renderWorkflow, type Workflow } from "./workflow.ts";
+
+/** A file that a system puts into a repository. */
+export interface DeliveredFile {
+  path: string;
+  text: string;
+  /** The actions that it uses, if it is a workflow. */
+  actions?: Action[];
+}
+
+/** A workflow's file. @param source where the workflow is made, for whoever reads the file */
+export const workflowFile = (path: string, workflow: Workflow, source: string): DeliveredFile => ({
+  path,
+  text: renderWorkflow(workflow, source),
+  actions: actionsOf(workflow),
+});
+
+/** Files as a {@link RepositoryDelivery} takes them. */
+export const filesOf = (files: readonly DeliveredFile[]): Record<string, string> =>
+  Object.fromEntries(files.map(({ path, text }) => [path, text]));
+
+/** How files get to a repository; each stack's pull requests from branches of its own. */
+export const arrival = (
+  name: string,
+  environment: string,
+  { branch, via }: { branch: string; via: "push" | "pull-request" },
+): Pick<RepositoryDeliveryArgs, "branch" | "via" | "headBranch"> => ({
+  branch,
+  via,
+  headBranch: via === "pull-request" ? `esteira/${name}-${environment}` : undefined,
+});
