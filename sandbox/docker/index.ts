@@ -61,6 +61,10 @@ export interface Image {
   env?: Record<string, string>;
   /** @default / */
   workdir?: string;
+  /** Each is a volume of its own where a container mounts none there. */
+  volumes?: string[];
+  /** Only with `from`. @default SIGTERM */
+  stopSignal?: string;
   /** Path in the image to content. What begins with `#!` can be run. */
   files?: Record<string, string>;
   /** Path of a tar with all its files, in place of busybox's and `files`. */
@@ -185,7 +189,12 @@ async function engineAt(host: string, own?: Own): Promise<Docker> {
   const added = async () => (await found()).filter((each) => !first.has(nameOf(each)));
   const reset = async () => {
     // In this order: containers hold the others.
-    for (const { path } of await added()) await send(host, "DELETE", path);
+    for (const { path } of await added()) {
+      await send(host, "DELETE", path).catch((error: Error) => {
+        // A container takes its volumes without a name along.
+        if (!error.message.includes(": 404 ")) throw error;
+      });
+    }
   };
   const images = async (wanted: readonly Image[]) => {
     const digests = wanted.filter(({ name }) => parse(name).digest);
@@ -307,11 +316,12 @@ function writeDigests(file: string, ids: ReadonlyMap<string, string>) {
   writeFileSync(file, JSON.stringify(list));
 }
 
-const changesOf = ({ command, entrypoint, env = {}, workdir }: Image): string[] => [
+const changesOf = ({ command, entrypoint, env = {}, workdir, volumes }: Image): string[] => [
   ...(entrypoint ? [`ENTRYPOINT ${JSON.stringify(entrypoint)}`] : []),
   ...(command ? [`CMD ${JSON.stringify(command)}`] : []),
   ...Object.entries(env).map(([name, value]) => `ENV ${name}=${JSON.stringify(value).replaceAll("$", "\\$")}`),
   ...(workdir ? [`WORKDIR ${workdir}`] : []),
+  ...(volumes ? [`VOLUME ${JSON.stringify(volumes)}`] : []),
 ];
 
 async function importImage(host: string, image: Image): Promise<string> {
@@ -342,7 +352,7 @@ async function commit(host: string, image: Image): Promise<string> {
   const { repo, tag } = parse(image.name);
   const folder = mkdtempSync(join(process.env["TMPDIR"] ?? "/tmp", "image-"));
   // It never runs.
-  const body = JSON.stringify({ Image: image.from, Entrypoint: [], Cmd: ["/none"] });
+  const body = JSON.stringify({ Image: image.from, Entrypoint: [], Cmd: ["/none"], StopSignal: image.stopSignal });
   const { Id } = JSON.parse(await send(host, "POST", "/containers/create", body)) as { Id: string };
   try {
     layFiles(folder, image.files);
