@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine check bench bench-engine preview up recover sandbox kubernetes
+.PHONY: help render generate test test-engine check bench bench-engine preview up recover sandbox kubernetes prefect
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
@@ -44,6 +44,9 @@ sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an
 	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
 
 kubernetes: $(KUBERNETES) ## A Kubernetes for the sandbox: some minutes of building, 2 GB
+
+prefect: $(PYTHON_TOOLS) ## What Prefect's system runs on, for images: some minutes of building, 2 GB (Linux, as root)
+	test/prefect/build.sh
 
 bench: $(NODE_MODULES) ## Measure the render, and write it into docs/benchmarks.md
 	node --import ./cli/start.mjs cli/bench.ts
