@@ -151,10 +151,23 @@ describe("the images of the sandbox's Docker", function () {
         env: { OTHER: "$three" },
         workdir: "/srv",
         files: { "/a": "" },
+        volumes: ["/data"],
+        stopSignal: "SIGINT",
       },
     ]);
     assert.deepEqual(await ended("said", { Image: "made:1", Cmd: ["-c"] }), [0, "one two $three /srv -c\r\n"]);
+    const { Config, Mounts } = await docker.request<{
+      Config: { StopSignal: string };
+      Mounts: { Destination: string }[];
+    }>("GET", "/containers/said/json");
+    assert.equal(Config.StopSignal, "SIGINT");
+    assert.deepEqual(
+      Mounts.map(({ Destination }) => Destination),
+      ["/data"],
+    );
+    // A volume without a name goes with its container.
     await docker.reset();
+    assert.deepEqual(await docker.objects(), []);
   });
 
   it("are refused by a name that is none", async () => {
