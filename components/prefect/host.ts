@@ -52,12 +52,14 @@ const python = (url: string) =>
  *
  * Only the proxy publishes ports. Database and Redis stand in a network of their own without a way out, where flows
  * never are; the API answers nobody without the auth string.
+ * @throws Error when the tag of Prefect's image does not begin with its version, which the worker asks the index for
  * @see https://docs.prefect.io/v3/how-to-guides/self-hosted/docker-compose
  */
 export function prefectHost(settings: PrefectHostSettings): Project {
   const { domain, pool, registry } = settings;
   const image = { ...images, ...settings.images };
-  const version = /:(\d+\.\d+\.\d+)/.exec(image.prefect)?.[1] ?? "";
+  const version = /:(\d+\.\d+\.\d+)[^/]*$/.exec(image.prefect)?.[1];
+  if (!version) throw new Error(`Prefect host ${domain}: the tag of images.prefect, ${image.prefect}, has no version`);
   const webSockets = String(settings.webSockets ?? false);
 
   const server = {
