@@ -17,6 +17,10 @@ def fail(title: str, message: str):
     sys.exit(1)
 
 
+def minor(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")[:2]]
+
+
 # Prefect Cloud's; a client that has it sends it in place of the auth string.
 os.environ.pop("PREFECT_API_KEY", None)
 mode, image = os.environ["MODE"], os.environ["IMAGE"]
@@ -69,7 +73,7 @@ with get_client(sync_client=True) as client:
         if time.monotonic() > until:
             fail("Not deployed", f"The server at {os.environ['PREFECT_API_URL']} cannot be reached: {problem}")
         time.sleep(2)
-    if prefect.__version__.split(".")[:2] > server.split(".")[:2]:
+    if minor(prefect.__version__) > minor(server):
         fail("Not deployed", f"The image has Prefect {prefect.__version__}, which is newer than the server's {server}")
 
     names = [argument for each in wanted for argument in ("--name", f"{each['flow']}/{each['name']}")]
