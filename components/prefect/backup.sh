@@ -20,8 +20,8 @@ dumps() { find "$folder" -name "$PGDATABASE-*.dump" "$@"; }
 backup() {
   file=$folder/$PGDATABASE-$(date -u +%Y%m%dT%H%M%SZ).dump
   part=$file.part
-  # A dump has its name once it is whole and can be read.
-  if run pg_dump --format=custom --file="$part" && run pg_restore --list "$part" >/dev/null && mv "$part" "$file"; then
+  # A dump has its name once it is whole and has been read to its end.
+  if run pg_dump --format=custom --file="$part" && run pg_restore --file=/dev/null "$part" && mv "$part" "$file"; then
     echo "dumped $PGDATABASE into $file"
     # Only now, so that a database that cannot be dumped never loses its last dumps.
     dumps -mtime "+$((BACKUP_DAYS - 1))" ! -path "$file" -exec rm -f {} + ||

@@ -75,6 +75,8 @@ export function prefectHost(settings: PrefectHostSettings): Project {
     PREFECT_SERVER_EVENTS_MESSAGING_BROKER: "prefect_redis.messaging",
     PREFECT_SERVER_EVENTS_MESSAGING_CACHE: "prefect_redis.messaging",
     PREFECT_SERVER_UI_API_URL: `https://${domain}/api`,
+    // It writes its pages anew at each start, beside its code unless told otherwise.
+    PREFECT_SERVER_UI_STATIC_DIRECTORY: "/tmp/ui",
     PREFECT_REDIS_MESSAGING_DB: "0",
     PREFECT_REDIS_MESSAGING_HOST: "redis",
     PREFECT_REDIS_MESSAGING_PASSWORD: "${REDIS_PASSWORD}",
@@ -86,7 +88,6 @@ export function prefectHost(settings: PrefectHostSettings): Project {
     environment: server,
     read_only: true,
     volumes: [{ type: "tmpfs", target: "/tmp" }],
-    init: true,
     stop_grace_period: "30s",
   } as const;
 
@@ -219,7 +220,6 @@ export function prefectHost(settings: PrefectHostSettings): Project {
         start_period: "180s",
       },
       restart: "unless-stopped",
-      init: true,
       networks: [flowNetwork],
       mem_limit: "1024m",
       cpus: "1",

@@ -38,6 +38,10 @@ debian() {
   # What no container runs: half of its size. PostgreSQL compiles queries only where that is there.
   rm -rf etc/postgresql/15 var/lib/postgresql/15 var/cache/apt/* var/lib/apt/lists/* var/log/* usr/lib/postgresql/15/lib/{bitcode,llvmjit*} \
     usr/lib/*/libLLVM* usr/lib/*/libz3* usr/share/{doc,info,locale,man} dev/*
+  # The folders of the images' volumes: a new one has the owner and mode of what it covers.
+  chroot . install -d -o postgres -g postgres -m 3777 /var/run/postgresql
+  chroot . install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data
+  chroot . install -d -o redis -g redis /data
   # Each image has its own programs on PATH, and not the others'.
   find usr/bin -lname '*/pg_wrapper' -delete
   mkdir -p usr/lib/redis/bin usr/lib/busybox/bin

@@ -79,7 +79,7 @@ for (const [shell, args] of Object.entries(shells)) {
       );
       assert.deepEqual(
         suite.box.calls("pg_restore").map(({ argv }) => argv),
-        dumped.map((name) => ["--list", `${suite.box.path("backups", name)}.part`]),
+        dumped.map((name) => ["--file=/dev/null", `${suite.box.path("backups", name)}.part`]),
       );
       assert.equal(suite.box.read(`backups/${dumped[2]}`), "whole");
       assert.equal(stdout, dumped.map((name) => `dumped prefect into ${suite.box.path("backups", name)}\n`).join(""));
@@ -157,6 +157,17 @@ for (const [shell, args] of Object.entries(shells)) {
         "prefect-a.dump",
         "prefect-notes.txt",
       ]);
+    });
+
+    it("deletes nothing for a dump that cannot be given its name", async () => {
+      const taken = "backups/prefect-20260314T120000Z.dump";
+      mkdirSync(suite.box.path(taken, "prefect-20260314T120000Z.dump.part"), { recursive: true });
+      utimesSync(suite.box.path(taken), 0, 0);
+      dump("prefect-a.dump", 30);
+      const { slept, stdout, stderr } = await run("2026-03-14T12:00:00", 1);
+      assert.deepEqual([slept, stdout], [[600], ""]);
+      assert.match(stderr, /\ncould not dump prefect; trying again in 600 s\n$/);
+      assert.deepEqual(files(), ["prefect-20260314T120000Z.dump", "prefect-a.dump"]);
     });
 
     it("never deletes the dump that it has just made, whatever its time", async () => {
