@@ -64,7 +64,7 @@ describe("ComposeProject", () => {
           interval: "5s",
           timeout: "3s",
           retries: 10,
-          startPeriod: "30s",
+          startPeriod: "1m30s",
         },
         wait: true,
         waitTimeout: 300,
@@ -77,6 +77,7 @@ describe("ComposeProject", () => {
         securityOpts: ["no-new-privileges:true"],
         user: "70",
         memory: 512,
+        memorySwap: 512,
         cpus: "0.5",
         stopTimeout: 60,
         destroyGraceSeconds: 60,
@@ -94,7 +95,8 @@ describe("ComposeProject", () => {
         restart: "no",
         networksAdvanced: [{ name: "shop_inner", aliases: ["fill"] }],
         memory: 64,
-        cpus: "1",
+        memorySwap: 64,
+        cpus: "1.0",
         ...log,
         labels: labels("fill", "db:service_healthy:false"),
       },
@@ -118,6 +120,7 @@ describe("ComposeProject", () => {
         ],
         init: true,
         memory: 64,
+        memorySwap: 64,
         cpus: "0.25",
         ...log,
         labels: labels("web", "fill:service_completed_successfully:false,db:service_started:false"),
@@ -186,6 +189,22 @@ describe("ComposeProject", () => {
     });
     assert.deepEqual(made, ["c", "b", "a"]);
     assert.deepEqual(options["x-a"], { dependsOn: ["x-b", "x-busybox:1.37.0"] });
+  });
+
+  it("tells the provider times as it reads them back, so that a second `up` changes nothing", async () => {
+    const times: [told: string, read: string][] = [
+      ["59s", "59s"],
+      ["60s", "1m0s"],
+      ["180s", "3m0s"],
+      ["3600s", "1h0m0s"],
+      ["3725s", "1h2m5s"],
+    ];
+    for (const [told, read] of times) {
+      const healthcheck = { test: ["CMD", "true"] as const, interval: told, timeout: told, retries: 1 };
+      const resources = await declared(() => make({ project: projectOf({ s: { healthcheck } }), values: {} }));
+      const { interval, timeout } = resources["Container x-s"]!["healthcheck"] as Record<string, string>;
+      assert.deepEqual([interval, timeout], [read, read]);
+    }
   });
 
   it("protects its volumes, and nothing else, unless they may be deleted", async () => {

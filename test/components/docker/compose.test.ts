@@ -51,7 +51,7 @@ services:
       interval: 5s
       timeout: 3s
       retries: 10
-      start_period: 30s
+      start_period: 90s
     restart: unless-stopped
     networks:
       - inner
@@ -72,6 +72,7 @@ services:
     mem_limit: 512m
     cpus: 0.5
     stop_grace_period: 60s
+    memswap_limit: 512m
     logging:
       driver: json-file
       options:
@@ -94,6 +95,7 @@ services:
       - inner
     mem_limit: 64m
     cpus: 1
+    memswap_limit: 64m
     logging:
       driver: json-file
       options:
@@ -126,6 +128,7 @@ services:
         target: /etc/nginx/nginx.conf
       - source: web-motd
         target: /etc/motd
+    memswap_limit: 64m
     logging:
       driver: json-file
       options:

@@ -18,7 +18,7 @@ export const shop: Project = {
         interval: "5s",
         timeout: "3s",
         retries: 10,
-        start_period: "30s",
+        start_period: "90s",
       },
       restart: "unless-stopped",
       networks: ["inner"],

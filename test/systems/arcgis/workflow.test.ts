@@ -103,7 +103,11 @@ describe("arcgis' ci_cd.yml", () => {
       env: { IMAGE: `ghcr.io/sua-org/pipelines-arcgis:${tag}` },
       run: 'echo "reference=$IMAGE" >> "$GITHUB_OUTPUT"',
     });
-    assert.deepEqual(jobs["build-push"]!.outputs, { image: "${{ steps.image.outputs.reference }}" });
+    assert.deepEqual(jobs["build-push"]!.outputs, {
+      image: "${{ steps.image.outputs.reference }}",
+      digest: "${{ steps.build.outputs.digest }}",
+    });
+    assert.equal(step("build-push", "Build and push").id, "build");
     assert.deepEqual(step("build-push", "Build and push").with, {
       context: ".",
       push: true,
@@ -124,7 +128,7 @@ describe("arcgis' ci_cd.yml", () => {
     const job = jobs["deploy-flows"]!;
     assert.deepEqual(job.environment, { name: "${{ github.ref_name == 'main' && 'production' || 'staging' }}" });
     assert.deepEqual(job.container, {
-      image: "${{ needs.build-push.outputs.image }}",
+      image: "ghcr.io/sua-org/pipelines-arcgis@${{ needs.build-push.outputs.digest }}",
       credentials: { username: "${{ github.actor }}", password: "${{ github.token }}" },
       options: "--user 0",
     });
