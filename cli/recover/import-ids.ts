@@ -47,14 +47,14 @@ export const importIds: Record<string, (inputs: Inputs, services: Services) => s
     const policy = policies.find(({ name, type = "branch" }) => name === pattern && type === kind);
     return policy && `${repository}:${environment}:${policy.id}`;
   },
-  "github:index/repositoryPullRequest:RepositoryPullRequest": async (inputs, { github }) => {
+  "github:index/repositoryPullRequest:RepositoryPullRequest": async (inputs, { owner, github }) => {
     const [repository, head, base] = [inputs["baseRepository"], inputs["headRef"], inputs["baseRef"]].map(String);
     const [pull] = (await github(
       `repos/{owner}/${repository}/pulls?head={owner}:${encodeURIComponent(head!)}&base=${encodeURIComponent(base!)}`,
     )) as {
       number: number;
     }[];
-    return pull && `${repository}:${pull.number}`;
+    return pull && `${owner}:${repository}:${pull.number}`;
   },
 };
 

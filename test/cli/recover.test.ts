@@ -185,7 +185,7 @@ describe("recover", () => {
   it("knows what a dataset is called", async () => {
     const id = importIds["gcp:bigquery/dataset:Dataset"]!(
       { project: "p", datasetId: "d" },
-      { github: assert.fail, docker: assert.fail },
+      { owner: "o", github: assert.fail, docker: assert.fail },
     );
     assert.equal(await id, "projects/p/datasets/d");
   });

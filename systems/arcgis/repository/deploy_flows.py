@@ -76,7 +76,7 @@ with get_client(sync_client=True) as client:
     if minor(prefect.__version__) > minor(server):
         fail("Not deployed", f"The image has Prefect {prefect.__version__}, which is newer than the server's {server}")
 
-    names = [argument for each in wanted for argument in ("--name", f"{each['flow']}/{each['name']}")]
+    names = [argument for each in wanted for argument in ("--name", each["name"])]
     done = subprocess.run(["prefect", "--no-prompt", "deploy", *names], check=False)
     if done.returncode != 0:
         fail(
