@@ -246,7 +246,7 @@ except urllib.error.HTTPError as error:
     assert.match(status(`https://${domain}/api/admin/version`), /^401/);
     const basic = Buffer.from(authString).toString("base64");
     assert.equal(status(`https://${domain}/api/admin/version`, { authorization: `Basic ${basic}` }), '200 "3.8.8"');
-    assert.match(status(`https://${domain}/runs`), /^200 <!doctype html>/i);
+    assert.match(status(`https://${domain}/`), /^200 <!doctype html>/i);
     // Prefect's own page answers there; traefik's dashboard would show its name.
     assert.doesNotMatch(status(`https://${domain}/dashboard/`), /Traefik/i);
     assert.match(
