@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine check bench bench-engine preview up recover sandbox kubernetes prefect
+.PHONY: help render generate test test-engine test-prefect check bench bench-engine preview up recover sandbox kubernetes prefect
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
@@ -40,12 +40,15 @@ check: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, s
 test-engine: $(NODE_MODULES) $(SANDBOX) ## Every stack by the real engine in the sandbox (needs a pulumi on PATH)
 	mocha --parallel --jobs 2 "test/engine/*.ts" "sandbox/test/real/*.ts"
 
+test-prefect: $(NODE_MODULES) $(SANDBOX) prefect ## The arcgis host by its compose file, with the real programs (Linux, as root)
+	mocha "test/prefect/*.test-real.ts"
+
 sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an account: make sandbox STACK=dev
 	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
 
 kubernetes: $(KUBERNETES) ## A Kubernetes for the sandbox: some minutes of building, 2 GB
 
-prefect: $(PYTHON_TOOLS) ## What Prefect's system runs on, for images: some minutes of building, 2 GB (Linux, as root)
+prefect: $(PYTHON_TOOLS) ## What test-prefect runs: a quarter of an hour of building, 1.2 GB
 	test/prefect/build.sh
 
 bench: $(NODE_MODULES) ## Measure the render, and write it into docs/benchmarks.md

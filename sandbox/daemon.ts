@@ -43,7 +43,8 @@ export async function until<T>(what: string, ask: () => Promise<T | false | unde
   throw new Error(`${what}: not within ${seconds} s${last ? `: ${(last as Error).message}` : ""}`);
 }
 
-class Died extends Error {}
+/** A server process that has ended by itself. */
+export class Died extends Error {}
 
 /**
  * A server process that ends with this one, however that ends: a shell beside it waits for the end of a pipe from here,

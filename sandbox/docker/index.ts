@@ -16,7 +16,7 @@ import {
 import { request as httpRequest } from "node:http";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { commandPath, Daemon, Missing, until } from "../daemon.ts";
+import { commandPath, Daemon, Died, Missing, until } from "../daemon.ts";
 import type { Drift } from "../stand-in/api.ts";
 
 export interface Docker {
@@ -125,7 +125,10 @@ export async function startDocker(folder: string): Promise<Docker> {
       throw error;
     }
   };
-  let daemon = await start();
+  let daemon = await start().catch((error: unknown) => {
+    // A container of somebody's, say, where nobody may mount or make networks.
+    throw error instanceof Died ? new Missing(`no dockerd starts here: ${error.message}`) : error;
+  });
   const own: Own = {
     data: path("data"),
     stop: () => daemon.stop(),
