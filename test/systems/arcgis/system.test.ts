@@ -351,11 +351,17 @@ describe("arcgis", () => {
     const container = only(declaration as Declaration, "Container", "arcgis-credentials-files");
     assert.equal(container.inputs["image"], "mirror.example.org/prefect:3.9.1-python3.13");
     const facts = systemFacts.parse(outputs["facts"]);
-    assert.deepEqual(facts.secrets[0], {
-      name: "GHCR_TOKEN",
-      destination: "the Docker host: prefect-worker",
-      origin: "stack config",
-    });
+    assert.deepEqual(
+      facts.secrets.map(({ name, destination, origin }) => `${name} ${destination} ${origin}`),
+      [
+        "GHCR_TOKEN the Docker host: prefect-worker stack config",
+        "POSTGRES_PASSWORD the Docker host made by the program",
+        "PREFECT_AUTH_STRING the Docker host made by the program",
+        "REDIS_PASSWORD the Docker host made by the program",
+        "PREFECT_API_KEY Sua-Org/pipelines-arcgis environment production made by the program",
+        "key of arcgis-flows@rj-smas.iam.gserviceaccount.com the Docker host: volume arcgis-prod-google made by the program",
+      ],
+    );
     assert.deepEqual(facts.backups, [
       {
         of: "database prefect",
