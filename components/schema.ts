@@ -75,15 +75,21 @@ export function parse<Schema extends z.core.$ZodType>(
   const result = z.safeParse(schema, value);
   const explain = (issue: z.core.$ZodIssue): Problem[] => {
     if (issue.code === "invalid_union" && issue.errors.length > 0) {
-      // The branch meant is the one that takes this type of value: an object's problems are those of the object form.
-      const branch = issue.errors.find((issues) =>
-        issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0),
-      );
+      // The branch meant is the one that takes this type of value, of several objects the one that knows most of its keys.
+      const unknown = (issues: readonly z.core.$ZodIssue[]) =>
+        issues.flatMap((inner) => (inner.code === "unrecognized_keys" && inner.path.length === 0 ? inner.keys : []));
+      const [branch] = issue.errors
+        .filter((issues) => issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0))
+        .sort((a, b) => unknown(a).length - unknown(b).length || a.length - b.length);
       if (branch) return branch.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }));
     }
     const key = `${root}${issue.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("")}`;
+    const at = issue.path.reduce<unknown>(
+      (inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part],
+      value,
+    );
     if (issue.code === "unrecognized_keys") {
-      const known = knownKeys(schema, issue.path);
+      const known = knownKeys(schema, issue.path, Object.keys(at as object), issue.keys);
       return issue.keys.map((unknown) => ({ key: `${key}.${unknown}`, message: unknownKey(unknown, known) }));
     }
     if (issue.code === "invalid_key")
@@ -92,10 +98,6 @@ export function parse<Schema extends z.core.$ZodType>(
     if (issue.code === "custom" && issue.params && "contradicting" in issue.params) {
       return [{ key, message: `${found(issue.params["contradicting"])}, which ${issue.message}` }];
     }
-    const at = issue.path.reduce<unknown>(
-      (inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part],
-      value,
-    );
     return [{ key, message: `${hide ? "not valid" : found(at)}; expected ${issue.message}` }];
   };
   return result.success ? { data: result.data, problems: [] } : { problems: result.error.issues.flatMap(explain) };
@@ -110,11 +112,22 @@ export const unknownKey = (key: string, known: readonly string[]): string => {
   return close ? `unknown key; did you mean "${close}"?` : `unknown key; known are ${known.join(", ") || "none"}`;
 };
 
-/** The keys that a schema has at a path, found by walking it. */
-function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
-  const at = path.reduce<z.core.$ZodType | undefined>((outer, part) => inner(unwrap(outer), part), schema);
-  const object = objectForm(unwrap(at));
-  return object ? Object.keys(object.shape) : [];
+/**
+ * The keys that a schema has at a path, found by walking it; of an object's several forms the one to which just the
+ * unknown ones of the present keys are unknown.
+ */
+function knownKeys(
+  schema: z.core.$ZodType,
+  path: readonly PropertyKey[],
+  present: readonly string[],
+  unknown: readonly string[],
+): string[] {
+  const at = unwrap(path.reduce<z.core.$ZodType | undefined>((outer, part) => inner(unwrap(outer), part), schema));
+  const forms = (at instanceof z.ZodUnion ? at.options : [at]).filter((form) => form instanceof z.ZodObject);
+  const knownTo = forms.map(({ shape }) => Object.keys(shape));
+  return (
+    knownTo.find((known) => present.filter((key) => !known.includes(key)).join() === unknown.join()) ?? knownTo[0] ?? []
+  );
 }
 
 const unwrap = (schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined =>
