@@ -8,6 +8,7 @@ const cronSentence = "a schedule in cron's five fields, such as 0 5 * * 1-5";
 /** A schedule in cron's five fields. */
 export const cron = z
   .string({ error: () => cronSentence })
+  .regex(/^[A-Za-z0-9*,/-]+( +[A-Za-z0-9*,/-]+){4}$/, { error: () => cronSentence, abort: true })
   .refine((text) => {
     try {
       new Cron(text, { mode: "5-part", paused: true });

@@ -103,7 +103,7 @@ export const mebibytes = (amount: string): number => Number.parseInt(amount, 10)
 /** @see https://cloud.google.com/storage/docs/buckets#naming */
 export const bucketName = pattern(
   /^(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$/,
-  "a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends",
+  "a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends, goog not at the first",
 );
 
 /** @see https://cloud.google.com/bigquery/docs/datasets#dataset-naming */
