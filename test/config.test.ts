@@ -27,6 +27,32 @@ const stackWith = (changes: object, beside: Record<string, unknown> = {}): Recor
 
 const withFunction = (fn: object) => stackWith({ functions: [{ name: "f", ...fn }] });
 
+const prefect = { domain: "prefect.example.org", acmeEmail: "ops@example.org" };
+
+const arcgis = {
+  project: "rj-smas",
+  region: "southamerica-east1",
+  endpoint: "https://arcgis.example.org/portal",
+  prefect: prefect as unknown,
+  flows: ["abordagem", "equipamentos"] as unknown,
+};
+
+/** A stack's config with arcgis changed and other keys put beside it. */
+const arcgisWith = (changes: object, beside: Record<string, unknown> = {}): Record<string, unknown> => ({
+  "github:owner": "sua-org",
+  "docker:host": "ssh://deploy@prefect.example.org",
+  "esteira:arcgis": { ...arcgis, ...changes },
+  ...beside,
+});
+
+const withFlow = (flow: object) => arcgisWith({ flows: [{ name: "abordagem", ...flow }] });
+
+const withHost = (changes: object) => arcgisWith({ prefect: { ...prefect, ...changes } });
+
+/** With the host of another stack. */
+const withReference = (changes: object = {}) =>
+  arcgisWith({ prefect: { stack: "prod", ...changes }, flows: undefined });
+
 /** As the engine hands it over: structured values as JSON, undefined ones not at all. */
 const asPulumi = (config: Record<string, unknown>) =>
   Object.fromEntries(
@@ -46,8 +72,8 @@ const encrypted = (config: Record<string, unknown>) => {
   return secrets.length > 0 ? { ...config, "esteira:secrets": Object.fromEntries(secrets) } : config;
 };
 
-const problemsOf = (config: Record<string, unknown>) =>
-  parseConfig(asPulumi(config), "prod").problems.map(({ key, message }) => `${key}: ${message}`);
+const problemsOf = (config: Record<string, unknown>, stack = "prod") =>
+  parseConfig(asPulumi(config), stack).problems.map(({ key, message }) => `${key}: ${message}`);
 
 describe("A stack's config", () => {
   describe("is taken by the program and by the editor's schema", () => {
@@ -76,6 +102,31 @@ describe("A stack's config", () => {
       "with settings of a provider": stackWith({}, { "gcp:accessToken": "x", "github:writeDelayMs": 10 }),
       "with an encrypted secret": stackWith({}, { "esteira:secrets": { equidade: { DEPLOY_TRIGGER_TOKEN: "x" } } }),
       "without any system": {},
+      "with arcgis' host": arcgisWith({}),
+      "with arcgis' host on this machine": arcgisWith({}, { "docker:host": "unix:///var/run/docker.sock" }),
+      "with arcgis' host at another port": arcgisWith({}, { "docker:host": "ssh://host.example.org:2222" }),
+      "with another stack's host": withReference(),
+      "with another organisation's host": withReference({ stack: "acme/esteira/prod" }),
+      "with arcgis and no host at all": arcgisWith(
+        { prefect: undefined, flows: undefined },
+        { "docker:host": undefined },
+      ),
+      "with all that a flow may say": withFlow({
+        entrypoint: "lib/flows_2.py:Flow_1",
+        schedule: "*/15 5-7 1,15 * MON-FRI",
+        timezone: "UTC",
+        concurrency: 3,
+        memory: "512Mi",
+      }),
+      "with all that a host may say": withHost({
+        acmeServer: "https://acme.example.org/directory",
+        pool: "other-pool",
+        webSockets: true,
+        backupAt: "23:59",
+        backupDays: 365,
+        registryUser: "puller",
+        images: { redis: "mirror.example.org:5000/redis:8.6.7", prefect: `prefect:3.8.8@sha256:${"0".repeat(64)}` },
+      }),
     };
     for (const [name, config] of Object.entries(accepted)) {
       it(name, () => {
@@ -90,6 +141,14 @@ describe("A stack's config", () => {
       "expected the project's number, which keyless workflows must spell: `gcloud projects describe PROJECT --format='value(projectNumber)'`; or set auth: key";
     const project =
       "expected a Google Cloud project ID: 6 to 30 lower-case letters, digits or hyphens, a letter first, no hyphen last";
+    const entrypoint = "expected a file and its function, such as pipelines/arcgis/abordagem/flows.py:abordagem_flow";
+    const cron = "expected a schedule in cron's five fields, such as 0 5 * * 1-5";
+    const image =
+      "expected an image with an exact tag, better with its digest too, such as redis:8.6.7-alpine@sha256:...; latest is none";
+    const docker =
+      "expected where a Docker engine answers: ssh://USER@HOST, or unix:///var/run/docker.sock for this machine's: pulumi config set --stack prod docker:host ssh://USER@HOST";
+    const bucket =
+      "expected a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends, goog not at the first";
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
       "an unknown key": [stackWith({ regoin: "x" }), 'esteira:equidade.regoin: unknown key; did you mean "region"?'],
       "an unknown key of a function": [
@@ -161,6 +220,123 @@ describe("A stack's config", () => {
         withFunction({ roles: [{ role: "viewer", bucket: "b" }] }),
         'esteira:equidade.functions[0].roles[0].role: found "viewer"; expected an IAM role, such as roles/bigquery.dataViewer',
       ],
+      "a flow's file without its function": [
+        withFlow({ entrypoint: "pipelines/flows.py" }),
+        `esteira:arcgis.flows[0].entrypoint: found "pipelines/flows.py"; ${entrypoint}`,
+      ],
+      "a flow's module instead of its file": [
+        withFlow({ entrypoint: "pipelines.flows:main" }),
+        `esteira:arcgis.flows[0].entrypoint: found "pipelines.flows:main"; ${entrypoint}`,
+      ],
+      "a flow's file outside of the repository": [
+        withFlow({ entrypoint: "../flows.py:main" }),
+        `esteira:arcgis.flows[0].entrypoint: found "../flows.py:main"; ${entrypoint}`,
+      ],
+      "a schedule that is none": [
+        withFlow({ schedule: "every day" }),
+        `esteira:arcgis.flows[0].schedule: found "every day"; ${cron}`,
+      ],
+      "a schedule of six fields": [
+        withFlow({ schedule: "0 0 5 * * 1" }),
+        `esteira:arcgis.flows[0].schedule: found "0 0 5 * * 1"; ${cron}`,
+      ],
+      "a schedule's nickname, for all flows": [
+        arcgisWith({ defaults: { schedule: "@daily" } }),
+        `esteira:arcgis.defaults.schedule: found "@daily"; ${cron}`,
+      ],
+      "a flow's memory in Docker's words": [
+        withFlow({ memory: "2g" }),
+        'esteira:arcgis.flows[0].memory: found "2g"; expected an amount of memory in Mi or Gi, such as 256Mi or 1Gi',
+      ],
+      "an unknown key of a flow": [
+        withFlow({ schedul: "0 5 * * *" }),
+        'esteira:arcgis.flows[0].schedul: unknown key; did you mean "schedule"?',
+      ],
+      "a flow that no module can be called": [
+        arcgisWith({ flows: ["gestao-vagas"] }),
+        "esteira:arcgis.flows[0]: found \"gestao-vagas\"; expected a flow's name, which is a Python module's: at most 63 lower-case letters, digits or _, a letter first",
+      ],
+      "a flow that is none": [
+        arcgisWith({ flows: [7] }),
+        "esteira:arcgis.flows[0]: found 7; expected a flow's name, or an object with `name`",
+      ],
+      "a host that runs no flow": [
+        arcgisWith({ flows: [] }),
+        "esteira:arcgis.flows: found []; expected at least one flow",
+      ],
+      "a domain without whom to tell of its certificate": [
+        arcgisWith({ prefect: { domain: "prefect.example.org" } }),
+        "esteira:arcgis.prefect.acmeEmail: missing; expected the e-mail address that the certificate authority writes to before a certificate expires",
+      ],
+      "a URL for a domain": [
+        withHost({ domain: "https://prefect.example.org" }),
+        'esteira:arcgis.prefect.domain: found "https://prefect.example.org"; expected the name under which Prefect is reached, such as prefect-rj-smas.org',
+      ],
+      "a time that YAML made a number of": [
+        withHost({ backupAt: 360 }),
+        'esteira:arcgis.prefect.backupAt: found 360; expected a time of the day in quotes, such as "06:00"',
+      ],
+      "an image of the tag latest": [
+        withHost({ images: { redis: "redis:latest" } }),
+        `esteira:arcgis.prefect.images.redis: found "redis:latest"; ${image}`,
+      ],
+      "an image without a tag": [
+        withHost({ images: { redis: "mirror.example.org:5000/redis" } }),
+        `esteira:arcgis.prefect.images.redis: found "mirror.example.org:5000/redis"; ${image}`,
+      ],
+      "an image that the host does not run": [
+        withHost({ images: { postgre: "postgres:17.10" } }),
+        'esteira:arcgis.prefect.images.postgre: unknown key; did you mean "postgres"?',
+      ],
+      "an unknown key of a host": [
+        withHost({ webSocket: true }),
+        'esteira:arcgis.prefect.webSocket: unknown key; did you mean "webSockets"?',
+      ],
+      "a host of its own and of another stack": [
+        withHost({ stack: "prod" }),
+        "esteira:arcgis.prefect.stack: unknown key; known are domain, acmeEmail, acmeServer, pool, webSockets, backupAt, backupDays, registryUser, images",
+      ],
+      "a key of a host beside another stack's": [
+        withReference({ pool: "x" }),
+        "esteira:arcgis.prefect.pool: unknown key; known are stack",
+      ],
+      "a stack by half of its name": [
+        withReference({ stack: "acme/prod" }),
+        'esteira:arcgis.prefect.stack: found "acme/prod"; expected the stack that owns the host: its name, or ORGANISATION/PROJECT/STACK',
+      ],
+      "a stack that is none": [
+        withReference({ stack: 7 }),
+        "esteira:arcgis.prefect.stack: found 7; expected the stack that owns the host: its name, or ORGANISATION/PROJECT/STACK",
+      ],
+      "a host that is none": [
+        arcgisWith({ prefect: "prod", flows: undefined }),
+        'esteira:arcgis.prefect: found "prod"; expected an object: with `domain` in the stack that owns the host, with `stack` in one that uses it',
+      ],
+      "a Docker host by TCP, which is open to all": [
+        arcgisWith({}, { "docker:host": "tcp://192.0.2.1:2375" }),
+        `docker:host: found "tcp://192.0.2.1:2375"; ${docker}`,
+      ],
+      "a Docker host without a way to it": [
+        arcgisWith({}, { "docker:host": "prefect.example.org" }),
+        `docker:host: found "prefect.example.org"; ${docker}`,
+      ],
+      "a Docker host that is none": [
+        arcgisWith({}, { "docker:host": "ssh://deploy@my host" }),
+        `docker:host: found "ssh://deploy@my host"; ${docker}`,
+      ],
+      "a bucket's name with capitals": [
+        arcgisWith({ bucket: "Arcgis-Data" }),
+        `esteira:arcgis.bucket: found "Arcgis-Data"; ${bucket}`,
+      ],
+      "a bucket's name that Google keeps": [
+        arcgisWith({ bucket: "goog-data" }),
+        `esteira:arcgis.bucket: found "goog-data"; ${bucket}`,
+      ],
+      "a folder outside of the repository": [
+        arcgisWith({ package: "../pipelines" }),
+        'esteira:arcgis.package: found "../pipelines"; expected a folder of the repository, such as pipelines/arcgis',
+      ],
+      "an empty arcgis": [arcgisWith({}, { "esteira:arcgis": null }), "esteira:arcgis: found null; expected an object"],
       "several at once, all told": [
         stackWith({ project: "x", functions: ["a", { name: "b", memory: "lots" }] }),
         `esteira:equidade.project: found "x"; ${project}`,
@@ -176,6 +352,10 @@ describe("A stack's config", () => {
   });
 
   describe("is refused by the program alone where a schema cannot say it", () => {
+    const timezone = "esteira:arcgis.flows[0].timezone: found ";
+    const zone = "expected a time zone of the IANA database, such as America/Sao_Paulo";
+    const docker =
+      "docker:host: missing; expected where a Docker engine answers: ssh://USER@HOST, or unix:///var/run/docker.sock for this machine's: pulumi config set --stack prod docker:host ssh://USER@HOST";
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
       "two functions of one name": [
         stackWith({ functions: ["a", "b", { name: "a" }] }),
@@ -239,6 +419,47 @@ describe("A stack's config", () => {
         stackWith({}, { "esteira:secrets": { equidade: { DEPLOY_TRIGER_TOKEN: "hunter2" } } }),
         'esteira:secrets.equidade.DEPLOY_TRIGER_TOKEN: unknown key; did you mean "DEPLOY_TRIGGER_TOKEN"?',
       ],
+      "a schedule of an hour that no day has": [
+        withFlow({ schedule: "0 25 * * *" }),
+        'esteira:arcgis.flows[0].schedule: found "0 25 * * *"; expected a schedule in cron\'s five fields, such as 0 5 * * 1-5',
+      ],
+      "a time zone that nobody knows": [withFlow({ timezone: "America/Rio" }), `${timezone}"America/Rio"; ${zone}`],
+      "an offset for a time zone": [withFlow({ timezone: "-03:00" }), `${timezone}"-03:00"; ${zone}`],
+      "a time zone that nobody knows, for all flows": [
+        arcgisWith({ defaults: { timezone: "Mars" } }),
+        `esteira:arcgis.defaults.timezone: found "Mars"; ${zone}`,
+      ],
+      "the same flow twice": [
+        arcgisWith({ flows: ["a", "b", "a"] }),
+        'esteira:arcgis.flows[2]: found "a"; expected a name of its own: flows[0] has it already',
+      ],
+      "the same flow twice, once as an object": [
+        arcgisWith({ flows: ["a", { name: "a" }] }),
+        'esteira:arcgis.flows[1].name: found "a"; expected a name of its own: flows[0] has it already',
+      ],
+      "the same flow twice beside another problem": [
+        arcgisWith({ region: "mars", flows: ["a", "a"] }),
+        'esteira:arcgis.region: found "mars"; expected a Google Cloud region',
+        'esteira:arcgis.flows[1]: found "a"; expected a name of its own: flows[0] has it already',
+      ],
+      "a host without flows": [
+        arcgisWith({ flows: undefined }),
+        "esteira:arcgis.flows: missing; expected the list of flows that this host runs",
+      ],
+      "flows without a host": [
+        arcgisWith({ prefect: undefined, flows: ["a"] }),
+        'esteira:arcgis.flows: found ["a"]; expected nothing here: the stack that owns the host has the flows, in staging and in prod',
+      ],
+      "flows of another stack's host": [
+        arcgisWith({ prefect: { stack: "prod" }, flows: ["a"] }),
+        'esteira:arcgis.flows: found ["a"]; expected nothing here: the stack that owns the host has the flows, in staging and in prod',
+      ],
+      "a host and no Docker host": [arcgisWith({}, { "docker:host": undefined }), docker],
+      "another stack's host and no Docker host": [{ ...withReference(), "docker:host": undefined }, docker],
+      "a secret for images that are public": [
+        arcgisWith({}, { "esteira:secrets": { arcgis: { GHCR_TOKEN: "hunter2" } } }),
+        "esteira:secrets.arcgis.GHCR_TOKEN: unknown key; known are none",
+      ],
       "two of one name beside another problem": [
         stackWith({ region: "mars", functions: ["a", "a"] }),
         'esteira:equidade.region: found "mars"; expected a Google Cloud region',
@@ -248,6 +469,64 @@ describe("A stack's config", () => {
     for (const [name, [config, ...problems]] of Object.entries(refused)) {
       it(name, () => assert.deepEqual(problemsOf(config), problems));
     }
+  });
+
+  it("has arcgis in the stacks that are values of MODE, and in no other", () => {
+    for (const stack of ["dev", "staging", "prod"]) assert.deepEqual(problemsOf(withReference(), stack), []);
+    for (const stack of ["homolog", "preprod", "production"]) {
+      assert.deepEqual(problemsOf(withReference(), stack), [
+        `esteira:arcgis: found in the stack ${stack}; expected in dev, staging, prod alone`,
+      ]);
+    }
+  });
+
+  it("asks for the token of who pulls the flows' images, where somebody has to", () => {
+    const needs = (config: Record<string, unknown>) => parseConfig(asPulumi(config), "prod").needs;
+    assert.deepEqual(needs(arcgisWith({})), []);
+    const need = {
+      path: "arcgis.GHCR_TOKEN",
+      purpose: "personal access token of puller with scope read:packages, which pulls the flows' images",
+    };
+    const config = withHost({ registryUser: "puller" });
+    assert.deepEqual(needs(config), [{ ...need, given: false }]);
+    const given = { ...config, "esteira:secrets": { arcgis: { GHCR_TOKEN: "x" } } };
+    assert.deepEqual(needs(given), [{ ...need, given: true }]);
+    assert.deepEqual(problemsOf(given), []);
+  });
+
+  it("gives arcgis what follows from the environment and from other keys", () => {
+    const of = (config: Record<string, unknown>, stack: string) =>
+      parseConfig(asPulumi(config), stack).config!.arcgis!.config;
+    assert.deepEqual(of(arcgisWith({ defaults: { memory: "1Gi", concurrency: 2 } }), "prod"), {
+      project: "rj-smas",
+      region: "southamerica-east1",
+      endpoint: "https://arcgis.example.org/portal",
+      mode: "prod",
+      bucket: "rj-smas-arcgis",
+      dataset: "arcgis",
+      repository: "pipelines-arcgis",
+      branch: "main",
+      package: "pipelines/arcgis",
+      via: "push",
+      deletionPolicy: "PREVENT",
+      python: "3.12",
+      install: "pip install -r requirements.txt",
+      checks: ["ruff check .", "pytest"],
+      dbt: "queries",
+      host: { ...prefect, pool: "docker-pool", webSockets: false, backupAt: "06:00", backupDays: 14 },
+      flows: ["abordagem", "equipamentos"].map((name) => ({
+        name,
+        entrypoint: `pipelines/arcgis/${name}/flows.py:${name}_flow`,
+        timezone: "America/Sao_Paulo",
+        concurrency: 2,
+        memory: "1Gi",
+      })),
+    });
+    const staging = of(withReference(), "staging");
+    assert.deepEqual(
+      [staging.mode, staging.deletionPolicy, staging.host, staging.hostOf, staging.flows],
+      ["staging", "DELETE", undefined, "prod", []],
+    );
   });
 
   it("never repeats a secret's text in a problem", () => {
