@@ -18,6 +18,7 @@ import {
   type Mount,
   nameOf,
   type Project,
+  type Seconds,
   type Service,
   variablesIn,
 } from "./compose.ts";
@@ -193,7 +194,7 @@ const mountArgs = (mounts: readonly Mount[], project: string): Pick<docker.Conta
 };
 
 /** Seconds as the provider reads them back: `90s` is `1m30s`. */
-function duration(seconds: string): string {
+function duration(seconds: Seconds): string {
   const all = Number.parseInt(seconds, 10);
   const [hours, minutes, rest] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
   return `${hours ? `${hours}h` : ""}${all >= 60 ? `${minutes}m` : ""}${rest}s`;

@@ -17,13 +17,12 @@ export interface Service {
   environment?: Readonly<Record<string, string>>;
   /** What must be there before, and in which state. */
   depends_on?: Readonly<Record<string, { condition: Condition }>>;
-  /** Durations in seconds: `30s`. */
   healthcheck?: {
     test: readonly ["CMD" | "CMD-SHELL", ...string[]];
-    interval: string;
-    timeout: string;
+    interval: Seconds;
+    timeout: Seconds;
     retries: number;
-    start_period?: string;
+    start_period?: Seconds;
   };
   /** `no`: it runs once, to its end. */
   restart: "no" | "unless-stopped";
@@ -42,12 +41,15 @@ export interface Service {
   /** A small init as process 1, which forwards signals and buries orphans. */
   init?: boolean;
   /** Memory at most, in Mi: `512m`. There is no swap beyond it. */
-  mem_limit: string;
+  mem_limit: `${number}m`;
   /** CPUs at most. */
   cpus: string;
-  /** Time from SIGTERM to SIGKILL, in seconds: `30s`. */
-  stop_grace_period?: string;
+  /** Time from SIGTERM to SIGKILL. */
+  stop_grace_period?: Seconds;
 }
+
+/** A duration: `30s`. */
+export type Seconds = `${number}s`;
 
 /** When a service is ready for those that depend on it. */
 export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";

@@ -62,12 +62,15 @@ export function prefectHost(settings: PrefectHostSettings): Project {
   if (!version) throw new Error(`Prefect host ${domain}: the tag of images.prefect, ${image.prefect}, has no version`);
   const webSockets = String(settings.webSockets ?? false);
 
-  const server = {
+  const database = {
     PREFECT_HOME: "/tmp/prefect",
+    PREFECT_SERVER_DATABASE_CONNECTION_URL: "postgresql+asyncpg://prefect:${POSTGRES_PASSWORD}@postgres:5432/prefect",
+  };
+  const server = {
+    ...database,
     PREFECT_SERVER_ANALYTICS_ENABLED: "false",
     PREFECT_SERVER_API_AUTH_STRING: "${PREFECT_AUTH_STRING}",
     PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE: "prefect_redis.lease_storage",
-    PREFECT_SERVER_DATABASE_CONNECTION_URL: "postgresql+asyncpg://prefect:${POSTGRES_PASSWORD}@postgres:5432/prefect",
     // The one-shot service does it, once, before any of the servers starts.
     PREFECT_SERVER_DATABASE_MIGRATE_ON_START: "false",
     PREFECT_SERVER_DOCKET_URL: "redis://:${REDIS_PASSWORD}@redis:6379/1",
@@ -151,6 +154,7 @@ export function prefectHost(settings: PrefectHostSettings): Project {
     },
     "prefect-migrate": {
       ...prefect,
+      environment: database,
       command: ["prefect", "server", "database", "upgrade", "-y"],
       depends_on: { postgres: healthy },
       restart: "no",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type Output, type Resource, secret } from "@pulumi/pulumi";
-import type { Project, Service } from "../../../components/docker/compose.ts";
+import type { Project, Seconds, Service } from "../../../components/docker/compose.ts";
 import { ComposeProject, type ComposeProjectArgs } from "../../../components/docker/compose-project.ts";
 import { declared, optionsOf } from "../../declared.ts";
 import { shop } from "./shop.ts";
@@ -158,7 +158,7 @@ describe("ComposeProject", () => {
   it("has another digest for another service, and none of a value", async () => {
     const hash = async (args: Partial<ComposeProjectArgs>) =>
       (await declared(() => make(args)))["Container x-db"]!["labels"] as object[];
-    const db = { ...shop.services["db"]!, mem_limit: "513m" };
+    const db = { ...shop.services["db"]!, mem_limit: "513m" as const };
     const [first] = await hash({});
     assert.deepEqual((await hash({ values: { DB_PASSWORD: "other", DB_NAME: "other" } }))[0], first);
     assert.notDeepEqual((await hash({ project: { ...shop, services: { ...shop.services, db } } }))[0], first);
@@ -192,7 +192,7 @@ describe("ComposeProject", () => {
   });
 
   it("tells the provider times as it reads them back, so that a second `up` changes nothing", async () => {
-    const times: [told: string, read: string][] = [
+    const times: [told: Seconds, read: string][] = [
       ["59s", "59s"],
       ["60s", "1m0s"],
       ["180s", "3m0s"],

@@ -142,8 +142,8 @@ describe("A Prefect host", () => {
       it("shows each password to these services alone, and tells what each variable is for", () => {
         const readers = (variable: string) =>
           those(project, ({ environment = {} }) => Object.values(environment).flatMap(variablesIn).includes(variable));
-        const servers = ["prefect-api", "prefect-background", "prefect-migrate"];
-        assert.deepEqual(readers("POSTGRES_PASSWORD"), ["backup", "postgres", ...servers]);
+        const servers = ["prefect-api", "prefect-background"];
+        assert.deepEqual(readers("POSTGRES_PASSWORD"), ["backup", "postgres", ...servers, "prefect-migrate"]);
         assert.deepEqual(readers("REDIS_PASSWORD"), [...servers, "redis"]);
         assert.deepEqual(readers("PREFECT_AUTH_STRING"), [...servers, "prefect-worker"]);
         const withRegistry = how === "with a private registry";

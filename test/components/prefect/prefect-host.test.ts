@@ -67,7 +67,7 @@ describe("PrefectHost", () => {
       postgres: 1,
       "prefect-api": 4,
       "prefect-background": 4,
-      "prefect-migrate": 4,
+      "prefect-migrate": 1,
       "prefect-worker": 2,
       redis: 1,
       traefik: 0,
