@@ -3,7 +3,7 @@
  * where an undisturbed one is, with nothing twice and nothing lost.
  */
 import assert from "node:assert/strict";
-import { copyFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { recover } from "../../cli/recover.ts";
 import { callsTo } from "../../sandbox/parts.ts";
@@ -94,9 +94,11 @@ async function recovered({ engine, stack, folder }: Sandbox): Promise<void> {
   assert.ok(done, said.join("\n"));
 }
 
-/** An engine that was killed as it wrote the state into a folder leaves nothing of it there, and the one before beside it. */
+/** What docs/sandbox.md says of an engine that was killed as it wrote the state into a folder. */
 function restoreState(file: string): void {
-  if (statSync(file).size === 0) copyFileSync(`${file}.bak`, file);
+  const isEmpty = (path: string) => existsSync(path) && statSync(path).size === 0;
+  if (isEmpty(`${file}.attrs`)) rmSync(`${file}.attrs`);
+  if (isEmpty(file)) copyFileSync(`${file}.bak`, file);
 }
 
 /** What is held, with one key of a service account for as many: one whose answer was lost stays, and nothing can tell. */
