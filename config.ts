@@ -26,6 +26,8 @@ interface SystemConfig {
   stacks?: readonly string[];
   /** Whether it puts something on the stack's Docker host. @default it does not */
   usesDocker?(config: never): boolean;
+  /** What is wrong with it in this stack, though not by itself; keys below its own. @default nothing */
+  problemsIn?(config: never, stack: string): Problem[];
 }
 
 /** Every system under the name of its key. */
@@ -140,7 +142,7 @@ export function parseConfig(
   for (const name of names) {
     const parsed = read(name);
     if (!parsed) continue;
-    const { resolve, secretsOf, stacks, usesDocker }: SystemConfig = systems[name];
+    const { resolve, secretsOf, stacks, usesDocker, problemsIn }: SystemConfig = systems[name];
     if (stacks && !stacks.includes(stack)) {
       problems.push({
         key: `esteira:${name}`,
@@ -149,6 +151,9 @@ export function parseConfig(
     }
     const resolved = resolve(parsed as never, stack) as never;
     if (usesDocker?.(resolved)) dockerProblems(raw, stack, problems);
+    for (const { key, message } of problemsIn?.(resolved, stack) ?? []) {
+      problems.push({ key: `esteira:${name}.${key}`, message });
+    }
     const values = given[name] ?? {};
     const wanted = secretsOf(resolved);
     config[name] = {

@@ -87,7 +87,7 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
     try {
       if (inTheWay.length > 0) {
         if (!(await agree("Remove the containers in the way? What they keep is in volumes."))) return false;
-        for (const { type, inputs } of inTheWay) await removals[type]!(inputs, services);
+        for (const { type, name, inputs } of inTheWay) await removals[type]!(name, inputs, services);
         tell(`${inTheWay.length} removed`);
       }
       if (known.length > 0) {

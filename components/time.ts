@@ -8,7 +8,7 @@ const cronSentence = "a schedule in cron's five fields, such as 0 5 * * 1-5";
 /** A schedule in cron's five fields. */
 export const cron = z
   .string({ error: () => cronSentence })
-  .regex(/^[A-Za-z0-9*,/-]+( +[A-Za-z0-9*,/-]+){4}$/, { error: () => cronSentence, abort: true })
+  .regex(/^([0-9*,/-]|[A-Za-z]{3})+( +([0-9*,/-]|[A-Za-z]{3})+){4}$/, { error: () => cronSentence, abort: true })
   .refine((text) => {
     try {
       new Cron(text, { mode: "5-part", paused: true });
@@ -26,8 +26,11 @@ export const timeZone = z
   .string({ error: () => timeZoneSentence })
   .refine((name) => {
     try {
-      // An offset is taken too, but is no zone: it knows no change of the clocks.
-      return !/^[+-]/.test(name) && new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined;
+      // An offset is taken too, but is no zone; and small letters are taken here alone.
+      return (
+        /^[A-Z][A-Za-z0-9_+-]*(\/[A-Z][A-Za-z0-9_+-]*)*$/.test(name) &&
+        new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined
+      );
     } catch {
       return false;
     }

@@ -1,4 +1,5 @@
 /** What an object that exists is called by `pulumi import`: providers name it in their documentation, each resource its own way. */
+import { resourceLabel } from "../../components/docker/names.ts";
 import { accountEmail } from "../../components/google/account.ts";
 import type { Services } from "./services.ts";
 
@@ -61,7 +62,16 @@ export const importIds: Record<string, (inputs: Inputs, services: Services) => s
 /**
  * By type: takes away an object that cannot be taken into a state, and that holds nothing. A container is one: providers
  * read back less of it than it was made with, so that an adopted one would be replaced; what it keeps is in volumes.
+ * @param resource the resource's name @throws Error where the object is somebody else's
  */
-export const removals: Record<string, (inputs: Inputs, services: Services) => Promise<unknown>> = {
-  "docker:index/container:Container": ({ name }, { docker }) => docker("rm", "--force", String(name)),
+export const removals: Record<string, (resource: string, inputs: Inputs, services: Services) => Promise<unknown>> = {
+  "docker:index/container:Container": async (resource, { name }, { docker }) => {
+    const container = String(name);
+    const format = `{{index .Config.Labels "${resourceLabel}"}}`;
+    const found = await docker("container", "inspect", "--format", format, container);
+    if (found === resource) return docker("rm", "--force", container);
+    throw new Error(
+      `${container} is in the way and not this program's: see what it is, and remove or rename it (docker inspect ${container})`,
+    );
+  },
 };

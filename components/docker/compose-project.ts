@@ -5,7 +5,9 @@ import {
   ComponentResource,
   type ComponentResourceOptions,
   type Input,
+  type Output,
   type Resource,
+  RunError,
   secret,
 } from "@pulumi/pulumi";
 import type { DeletionPolicy } from "../protection.ts";
@@ -22,6 +24,7 @@ import {
   type Service,
   variablesIn,
 } from "./compose.ts";
+import { resourceLabel } from "./names.ts";
 
 /** Arguments of {@link ComposeProject}. */
 export interface ComposeProjectArgs {
@@ -39,6 +42,7 @@ const waitTimeout = 300;
  * A project's networks, volumes, images and containers, made by the Docker provider on the host that it is
  * configured for. Containers bear the labels of Compose, so `docker compose --project-name NAME ps` and `logs` work there; each is
  * created once what it depends on is in the state that it asks for.
+ * The `up` ends where one that runs once does not succeed.
  * @throws Error when a service asks for something that the project does not have, or a variable has no value; the
  * message names both
  * @example
@@ -99,10 +103,30 @@ export class ComposeProject extends ComponentResource {
         ...mounts.flatMap((mount) => (mount.type === "volume" ? [volumes.get(mount.source)!] : [])),
         ...Object.keys(service.depends_on ?? {}).map((other) => containers[other]!),
       ];
-      containers[key] = new docker.Container(`${name}-${key}`, containerArgs(key, service, project, values), {
-        parent: this,
-        dependsOn: needs,
-      });
+      const resource = `${name}-${key}`;
+      const ends = Object.entries(service.depends_on ?? {})
+        .filter(([, { condition }]) => condition === "service_completed_successfully")
+        .map(([other]) => succeeded(containers[other]!, containerName(project.name, other)));
+      const dependsOnLabel = Object.entries(service.depends_on ?? {})
+        .map(([other, { condition }]) => `${other}:${condition satisfies Condition}:false`)
+        .join(",");
+      containers[key] = new docker.Container(
+        resource,
+        {
+          ...containerArgs(key, service, project, values),
+          labels: labels({
+            "com.docker.compose.config-hash": createHash("sha256").update(JSON.stringify(service)).digest("hex"),
+            "com.docker.compose.container-number": "1",
+            // The provider waits for an end, whatever it was: so what comes after it asks.
+            "com.docker.compose.depends_on": ends.length > 0 ? all(ends).apply(() => dependsOnLabel) : dependsOnLabel,
+            "com.docker.compose.oneoff": "False",
+            "com.docker.compose.project": project.name,
+            "com.docker.compose.service": key,
+            [resourceLabel]: resource,
+          }),
+        },
+        { parent: this, dependsOn: needs },
+      );
     }
     this.containers = containers;
     this.registerOutputs();
@@ -170,16 +194,6 @@ function containerArgs(
     destroyGraceSeconds: grace,
     logDriver: logging.driver,
     logOpts: logging.options,
-    labels: labels({
-      "com.docker.compose.config-hash": createHash("sha256").update(JSON.stringify(service)).digest("hex"),
-      "com.docker.compose.container-number": "1",
-      "com.docker.compose.depends_on": Object.entries(service.depends_on ?? {})
-        .map(([other, { condition }]) => `${other}:${condition satisfies Condition}:false`)
-        .join(","),
-      "com.docker.compose.oneoff": "False",
-      "com.docker.compose.project": project.name,
-      "com.docker.compose.service": key,
-    }),
   };
 }
 
@@ -211,4 +225,15 @@ function resolve(text: string, values: ComposeProjectArgs["values"]): Input<stri
   );
 }
 
-const labels = (values: Record<string, string>) => Object.entries(values).map(([label, value]) => ({ label, value }));
+/** Fails where a container that runs once has not done what it is for. */
+const succeeded = (container: docker.Container, name: string): Output<void> =>
+  container.exitCode.apply((code) => {
+    if (code === 0) return;
+    const again = `docker rm ${name}, then pulumi up --refresh`;
+    throw new RunError(
+      `${name} ended with ${code}, so nothing after it was changed; docker logs ${name} tells why. To try again: ${again}`,
+    );
+  });
+
+const labels = (values: Record<string, Input<string>>) =>
+  Object.entries(values).map(([label, value]) => ({ label, value }));

@@ -12,3 +12,6 @@ export const imageReference = pattern(
   /^(?!.*:latest(@|$))[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?$/,
   "an image with an exact tag, better with its digest too, such as redis:8.6.7-alpine@sha256:...; latest is none",
 );
+
+/** The label by which a container tells the resource that it is. */
+export const resourceLabel = "io.esteira.resource";

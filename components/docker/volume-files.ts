@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import { ComponentResource, type ComponentResourceOptions, type Input } from "@pulumi/pulumi";
+import { resourceLabel } from "./names.ts";
 
 /** Arguments of {@link VolumeFiles}. */
 export interface VolumeFilesArgs {
@@ -30,6 +31,7 @@ export class VolumeFiles extends ComponentResource {
         start: false,
         mustRun: false,
         networkMode: "none",
+        labels: [{ label: resourceLabel, value: `${name}-files` }],
         volumes: [{ volumeName: volume.name, containerPath: folder }],
         uploads: Object.entries(args.files).map(([file, content]) => ({
           file: `${folder}/${file}`,

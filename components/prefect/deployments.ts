@@ -7,6 +7,8 @@ export interface FlowEnvironment {
   name: string;
   /** Reference of the image; `{{ $NAME }}` stands for a variable of the deploying shell. */
   image: string;
+  /** What tells one deploy from the next; templates as in `image`. */
+  version: string;
   /** Variables of the flow's container. */
   env: Readonly<Record<string, string>>;
   /** Volumes of the flow's container, as `NAME:/path:ro`. */
@@ -64,7 +66,7 @@ export function prefectYaml({ pool, networks, environments, flows }: Deployments
         environments.map((environment) => ({
           name: deploymentName(name, environment.name),
           entrypoint,
-          version: environment.image.slice(environment.image.lastIndexOf(":") + 1),
+          version: environment.version,
           tags: [environment.name],
           concurrency_limit: { limit: concurrency, collision_strategy: "ENQUEUE" },
           schedules: schedule ? [{ cron: schedule, timezone, slug: "schedule", active: environment.scheduled }] : [],

@@ -16,7 +16,7 @@ export interface PrefectHostSettings {
   };
   /** The work pool that its worker serves, made where there is none. */
   pool: string;
-  /** Whether clients may hold WebSockets open, for events in real time. @default false */
+  /** The worker's PREFECT_EVENTS_ENABLED and PREFECT_API_ENABLE_HTTP2. The proxy passes WebSockets in either case. @default false */
   webSockets?: boolean;
   /** The nightly dump of the database. */
   backup: {

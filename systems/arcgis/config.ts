@@ -4,9 +4,8 @@ import { imageReference } from "../../components/docker/names.ts";
 import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import * as google from "../../components/google/names.ts";
-import { images } from "../../components/prefect/images.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
-import { pattern, whole } from "../../components/schema.ts";
+import { type Problem, pattern, whole } from "../../components/schema.ts";
 import { cron, timeOfDay, timeZone } from "../../components/time.ts";
 
 /** The values of MODE, each the name of a stack. */
@@ -15,10 +14,17 @@ export const stacks = ["dev", "staging", "prod"] as const;
 /** A value of MODE. */
 export type Mode = (typeof stacks)[number];
 
-const command = pattern(/^[^\s](.*[^\s])?$/, "a command for bash, on one line");
+const command = pattern(
+  /^(?!.*\$\{\{)[^\s](.*[^\s])?$/,
+  "a command for bash, on one line, without expressions of GitHub's",
+);
 const folder = pattern(
   /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*(?<!\/)$/,
-  "a folder of the repository, such as pipelines/arcgis",
+  "a folder of the repository, such as queries",
+);
+const pythonPackage = pattern(
+  /^[A-Za-z_][A-Za-z0-9_]*(\/[A-Za-z_][A-Za-z0-9_]*)*$/,
+  "the folder of a Python package, such as pipelines/arcgis",
 );
 
 const flowName = pattern(
@@ -66,17 +72,22 @@ const host = z.strictObject({
   webSockets: z
     .boolean({ error: () => "true or false" })
     .default(false)
-    .describe("Sets PREFECT_EVENTS_ENABLED and PREFECT_API_ENABLE_HTTP2 of the worker"),
+    .describe(
+      "Sets PREFECT_EVENTS_ENABLED and PREFECT_API_ENABLE_HTTP2 of the worker; the proxy passes WebSockets in either case",
+    ),
   backupAt: timeOfDay.default("06:00").describe("When the database is dumped, in UTC"),
   backupDays: whole(1, 365, "days that a dump is kept").default(14),
   registryUser: login.optional().describe("Who pulls the flows' images from ghcr.io; nobody where they are public"),
   images: z
-    .strictObject(
-      Object.fromEntries(Object.keys(images).map((name) => [name, imageReference.optional()])) as Record<
-        keyof typeof images,
-        z.ZodOptional<typeof imageReference>
-      >,
-    )
+    .strictObject({
+      postgres: imageReference.optional(),
+      prefect: pattern(
+        /^[a-z0-9][a-z0-9._/:-]*:3\.[0-9]+\.[0-9]+[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$/,
+        "an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12",
+      ).optional(),
+      redis: imageReference.optional(),
+      traefik: imageReference.optional(),
+    })
     .optional()
     .describe("Images in the place of the pinned ones, such as a mirror's"),
 });
@@ -110,9 +121,15 @@ export const schema = z
       dataset: google.datasetId.default("arcgis").describe("ID of the BigQuery dataset that is made"),
       repository: repositoryName.default("pipelines-arcgis"),
       branch: branchName.default("main").describe("The repository's default branch"),
-      package: folder.default("pipelines/arcgis").describe("Folder of the Python package, which has constants.py"),
+      package: pythonPackage
+        .default("pipelines/arcgis")
+        .describe("Folder of the Python package, which has constants.py"),
       via: via.default("push"),
       reviewers: reviewers.optional(),
+      developers: z
+        .array(google.principal, { error: () => "a list of IAM principals" })
+        .default([])
+        .describe("Who may act as the flows' account, to try a flow on a machine of one's own"),
       deletionPolicy: deletionPolicy("whether what holds data may be deleted")
         .optional()
         .describe(
@@ -124,6 +141,9 @@ export const schema = z
         })
         .optional()
         .describe("The Prefect that runs the flows; without one they run by hand"),
+      workdir: pattern(/^\/[A-Za-z0-9._/-]*$/, "an absolute path")
+        .default("/app")
+        .describe("Where the image has the repository's root: its WORKDIR"),
       python: pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"').default("3.12"),
       install: command.default("pip install -r requirements.txt").describe("Installs what the checks need"),
       checks: z
@@ -235,6 +255,39 @@ export const secretsOf = ({ host }: ArcgisConfig): Record<string, string> =>
 
 /** Whether the stack puts something on a Docker host. */
 export const usesDocker = ({ host, hostOf }: ArcgisConfig): boolean => host !== undefined || hostOf !== undefined;
+
+/** What is wrong with it in this stack. */
+export function problemsIn({ host, hostOf, mode, branch, reviewers }: ArcgisConfig, stack: string): Problem[] {
+  const problems: Problem[] = [];
+  if (mode === "dev" && (host || hostOf !== undefined)) {
+    problems.push({ key: "prefect", message: "found in dev; expected nothing: its flows run by hand, with MODE=dev" });
+  }
+  if (host && mode === "staging") {
+    problems.push({
+      key: "prefect.domain",
+      message: "found in staging; expected in prod, which staging refers to by `stack: prod`",
+    });
+  }
+  if (hostOf !== undefined && hostOf.split("/").at(-1) === stack) {
+    problems.push({
+      key: "prefect.stack",
+      message: `found "${hostOf}", which is this stack; expected the one that owns the host`,
+    });
+  }
+  if (reviewers && !host && hostOf === undefined) {
+    problems.push({
+      key: "reviewers",
+      message: "found without prefect; expected beside it: nothing is deployed otherwise",
+    });
+  }
+  if (/^staging(\/|$)/.test(branch)) {
+    problems.push({
+      key: "branch",
+      message: `found "${branch}"; expected another name: pushes to staging/** go to staging`,
+    });
+  }
+  return problems;
+}
 
 /** Arguments of arcgis. */
 export interface ArcgisArgs {

@@ -6,6 +6,7 @@ import {
   getProject,
   type Output,
   type Resource,
+  RunError,
   StackReference,
   secret,
 } from "@pulumi/pulumi";
@@ -14,6 +15,7 @@ import { VolumeFiles } from "../../components/docker/volume-files.ts";
 import { arrival, type DeliveredFile, filesOf } from "../../components/github/delivered-file.ts";
 import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { createKey } from "../../components/google/account-key.ts";
+import { grant } from "../../components/google/grant.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
 import { images } from "../../components/prefect/images.ts";
@@ -24,7 +26,7 @@ import { authSecret, credentials, credentialsVolume, environmentName, stagingBra
 import { deliveredFiles } from "./repository/files.ts";
 
 /** The APIs that flows and their account need. */
-const services = ["bigquery", "cloudresourcemanager", "iam", "storage"];
+const services = ["bigquery", "cloudresourcemanager", "iam", "iamcredentials", "storage"];
 
 /** What one stack's arcgis tells the others'. */
 interface Shared {
@@ -60,7 +62,10 @@ export class Arcgis extends ComponentResource {
   }
 
   /** Bucket, dataset, and the account that flows act as. */
-  private google(name: string, { project, region, bucket, dataset, deletionPolicy }: ArcgisConfig): RuntimeAccount {
+  private google(
+    name: string,
+    { project, region, bucket, dataset, deletionPolicy, developers }: ArcgisConfig,
+  ): RuntimeAccount {
     const apis = new ProjectServices(`${name}-apis`, { project, services }, { parent: this });
     const kept = { parent: this, dependsOn: [apis], protect: deletionPolicy === "PREVENT" };
     const made = [
@@ -82,7 +87,7 @@ export class Arcgis extends ComponentResource {
         kept,
       ),
     ];
-    return new RuntimeAccount(
+    const account = new RuntimeAccount(
       `${name}-flows`,
       {
         id: `${name}-flows`,
@@ -97,6 +102,16 @@ export class Arcgis extends ComponentResource {
       },
       { parent: this, dependsOn: made },
     );
+    for (const developer of developers) {
+      grant(
+        `${name}-flows-developer-${developer}`,
+        developer,
+        "roles/iam.serviceAccountTokenCreator",
+        { serviceAccount: account.fullName },
+        { parent: this, dependsOn: [account.resource!] },
+      );
+    }
+    return account;
   }
 
   private host(
@@ -168,8 +183,10 @@ export class Arcgis extends ComponentResource {
 /** What the stack that owns the host tells of it. */
 function hostOf(stack: string): { url: Output<string>; authString: Output<string> } {
   const fullName = stack.includes("/") ? stack : `${getOrganization()}/${getProject()}/${stack}`;
-  const prefect = new StackReference(fullName)
-    .requireOutput("shared")
-    .apply(({ arcgis }) => (arcgis as Shared).prefect);
+  const prefect = new StackReference(fullName).getOutput("shared").apply((shared?: { arcgis?: Shared }) => {
+    if (shared?.arcgis) return shared.arcgis.prefect;
+    const mend = "name the stack whose file has esteira:arcgis.prefect.domain, and run its `up` first";
+    throw new RunError(`esteira:arcgis.prefect.stack: the stack ${fullName} tells of no Prefect host; ${mend}`);
+  });
   return { url: prefect.apply(({ url }) => url), authString: secret(prefect.apply(({ authString }) => authString)) };
 }

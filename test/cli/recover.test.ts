@@ -217,6 +217,7 @@ describe("recover", () => {
       assert.equal(await run({ refused }), true);
       assert.deepEqual(readFileSync(join(folder, "docker-calls"), "utf8").trim().split("\n"), [
         docker("network inspect --format {{.Id}} prefect_data"),
+        docker('container inspect --format {{index .Config.Labels "io.esteira.resource"}} prefect-postgres-1'),
         docker("rm --force prefect-postgres-1"),
       ]);
       assert.deepEqual(
@@ -231,11 +232,20 @@ describe("recover", () => {
       assert.ok(!readFileSync(join(folder, "docker-calls"), "utf8").includes(" rm "));
     });
 
+    it("does not touch a container of somebody else's", async () => {
+      const stub = readFileSync(join(folder, "docker"), "utf8").replace("arcgis-prefect-compose-postgres", "");
+      writeFileSync(join(folder, "docker"), stub);
+      const [, container] = refused;
+      assert.equal(await run({ refused: [container] }), false);
+      assert.match(said.at(-1)!, /^prefect-postgres-1 is in the way and not this program's: /);
+      assert.ok(!readFileSync(join(folder, "docker-calls"), "utf8").includes(" rm "));
+    });
+
     it("tells what the Docker CLI says where it cannot", async () => {
       writeFileSync(join(folder, "docker"), "#!/bin/sh\necho no route to host >&2\nexit 1\n");
       const [, container] = refused;
       assert.equal(await run({ refused: [container] }), false);
-      assert.match(said.at(-1)!, /rm --force prefect-postgres-1\nno route to host/);
+      assert.match(said.at(-1)!, /inspect .* prefect-postgres-1\nno route to host/);
     });
   });
 

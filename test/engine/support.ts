@@ -51,7 +51,9 @@ export async function preview({ engine }: Laid, ...flags: string[]): Promise<Ste
 export const up = ({ engine }: Laid, ...flags: string[]) => engine.run(["up", "--yes", "--skip-preview", ...flags]);
 
 /** What the sandbox' services hold, by service; secrets, which differ from sandbox to sandbox, by their names. */
-export async function held({ parts, canaries }: Laid): Promise<Record<string, unknown>> {
+export async function held(laid: Laid): Promise<Record<string, unknown>> {
+  await learnPasswords(laid);
+  const { parts, canaries } = laid;
   const all = await Promise.all(parts.map(async (part) => [part.name, await part.held()]));
   let text = JSON.stringify(Object.fromEntries(all));
   for (const [name, value] of canaries) text = text.replaceAll(value, `the secret ${name}`);
@@ -59,6 +61,20 @@ export async function held({ parts, canaries }: Laid): Promise<Record<string, un
   const reviver = (_: string, value: unknown) =>
     typeof value === "string" && value.includes("PRIVATE KEY") ? "a private key" : value;
   return JSON.parse(text, reviver) as Record<string, unknown>;
+}
+
+/** The passwords that the program has made are nobody's to see either, by the names of their resources. */
+async function learnPasswords({ engine, canaries }: Laid): Promise<void> {
+  const before = engine.transcript.length;
+  const { deployment } = JSON.parse(await engine.run(["stack", "export", "--show-secrets"])) as {
+    deployment: { resources?: { urn: string; type: string; outputs: { result?: { plaintext: string } } }[] };
+  };
+  // This once they are shown on purpose.
+  engine.transcript.splice(before);
+  for (const { urn, type, outputs } of deployment.resources ?? []) {
+    if (type !== "random:index/randomPassword:RandomPassword" || !outputs.result) continue;
+    canaries.set(urn.slice(urn.lastIndexOf("::") + 2), JSON.parse(outputs.result.plaintext) as string);
+  }
 }
 
 /** The state holds nothing any more. */

@@ -24,7 +24,14 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
   const login = { registry: "ghcr.io", username: "${{ github.actor }}", password: "${{ github.token }}" };
   return {
     name: "CI/CD",
-    on: { push: { branches: [branch, stagingBranches] }, pull_request: {} },
+    on: {
+      push: {
+        branches: [branch, stagingBranches],
+        // What is delivered for other environments changes nothing that runs: it must not deploy everything again.
+        "paths-ignore": [".env", settingsPath(config, "dev.json"), settingsPath(config, "staging.json")],
+      },
+      pull_request: {},
+    },
     permissions: {},
     // A deploy is never cut off; of the pushes that wait, the last one counts.
     concurrency: {
@@ -37,6 +44,8 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         "runs-on": runner,
         "timeout-minutes": 30,
         permissions: { contents: "read" },
+        // Modules may read their settings as soon as they are imported.
+        env: { MODE: "dev", RIO_ENV: "dev" },
         steps: [...prepare, ...config.checks.map((run): Step => ({ run }))],
       },
       "smoke-dbt": {
@@ -97,7 +106,9 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         "runs-on": runner,
         "timeout-minutes": 15,
         environment: { name: byBranch(environmentName("prod"), environmentName("staging")) },
-        permissions: { contents: "read", packages: "read" },
+        // One at a time an environment: several branches go to staging.
+        concurrency: { group: `deploy-flows-${byBranch("prod", "staging")}`, "cancel-in-progress": false },
+        permissions: { packages: "read" },
         // Within the image itself: what can be deployed is what can be loaded there, by the Prefect that will run it.
         container: {
           image: `${imageName(owner, config)}@\${{ needs.build-push.outputs.digest }}`,
@@ -105,13 +116,16 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
           options: "--user 0",
         },
         steps: [
-          checkOut,
           {
             name: "Deploy the flows",
             shell: "python",
+            // Not a checkout's: what is not in the image must not be found.
+            "working-directory": config.workdir,
             env: {
               MODE: byBranch("prod", "staging"),
-              IMAGE: "${{ needs.build-push.outputs.image }}",
+              RIO_ENV: byBranch("prod", "staging"),
+              IMAGE: "${{ needs.build-push.outputs.image }}@${{ needs.build-push.outputs.digest }}",
+              IMAGE_DIGEST: "${{ needs.build-push.outputs.digest }}",
               PREFECT_API_URL: "${{ vars.PREFECT_API_URL }}",
               // The server asks for its auth string; PREFECT_API_KEY as a setting is Prefect Cloud's.
               PREFECT_API_AUTH_STRING: `\${{ secrets.${authSecret} }}`,

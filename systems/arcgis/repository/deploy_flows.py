@@ -1,6 +1,6 @@
 """Registers an environment's deployments on the Prefect server, from within the image that they will run in.
 
-Reads MODE, IMAGE, GITHUB_SHA (for prefect.yaml), PREFECT_API_URL, PREFECT_API_AUTH_STRING and, for tests,
+Reads MODE, IMAGE, GITHUB_SHA and IMAGE_DIGEST (for prefect.yaml), PREFECT_API_URL, PREFECT_API_AUTH_STRING and, for tests,
 WAIT_SECONDS (120). Nothing on the server changes until every flow has been loaded from the image.
 """
 
@@ -86,6 +86,12 @@ with get_client(sync_client=True) as client:
 
     for each in wanted:
         found = client.read_deployment_by_name(f"{each['flow']}/{each['name']}")
+        # `prefect deploy` leaves a schedule be that is no longer told of.
+        told = {schedule["slug"] for schedule in each["schedules"]}
+        for schedule in found.schedules:
+            if schedule.slug not in told:
+                client.delete_deployment_schedule(found.id, schedule.id)
+                print(f"{each['name']}: the schedule {schedule.schedule} is no longer in prefect.yaml and was deleted")
         variables = found.job_variables
         if variables.get("image") != image or variables.get("env", {}).get("MODE") != mode:
             fail(

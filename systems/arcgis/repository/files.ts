@@ -60,7 +60,8 @@ const deployments = (config: ArcgisConfig, host: HostConfig, owner: string): str
       networks: [nameOf(projectName, flowNetwork)],
       environments: (["staging", "prod"] satisfies Mode[]).map((mode) => ({
         name: mode,
-        image: `${imageName(owner, config)}:${tagPrefix(config, mode)}-{{ $GITHUB_SHA }}`,
+        image: `${imageName(owner, config)}:${tagPrefix(config, mode)}-{{ $GITHUB_SHA }}@{{ $IMAGE_DIGEST }}`,
+        version: `${tagPrefix(config, mode)}-{{ $GITHUB_SHA }}`,
         env: {
           MODE: mode,
           // The name in the document's example, for code that still reads it.

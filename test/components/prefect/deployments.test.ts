@@ -5,6 +5,7 @@ import { type DeploymentsArgs, prefectYaml } from "../../../components/prefect/d
 const environment = (name: string, volumes: string[] = []) => ({
   name,
   image: `ghcr.io/acme/flows:${name}-{{ $GITHUB_SHA }}`,
+  version: `${name}-{{ $GITHUB_SHA }}`,
   env: { MODE: name },
   volumes,
   scheduled: name === "prod",
