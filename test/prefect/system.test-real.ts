@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -63,7 +64,8 @@ describe("the arcgis host", function () {
     });
     if (!docker.own) return this.skip();
     await makeImages(docker, images);
-    await docker.images(modes.map((mode) => codeImage(mode, shas.good, {})));
+    const broken = { "pipelines/arcgis/equipamentos/flows.py": "import a_package_that_is_not_there\n" };
+    await docker.images([...modes.map((mode) => codeImage(mode, shas.good)), codeImage("prod", shas.broken, broken)]);
     lay();
   });
   afterEach(function () {
@@ -82,9 +84,9 @@ describe("the arcgis host", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** An image of the repository's code, as the workflow would build and name it. */
-  const codeImage = (mode: (typeof modes)[number], sha: string, files: Record<string, string>) => ({
-    name: `ghcr.io/sua-org/pipelines-arcgis:${mode === "prod" ? "main" : mode}-${sha}`,
+  /** An image of the repository's code, as the workflow would build, name and push it. */
+  const codeImage = (mode: (typeof modes)[number], sha: string, files: Record<string, string> = {}) => ({
+    name: `ghcr.io/sua-org/pipelines-arcgis:${mode === "prod" ? "main" : mode}-${sha}@${digestOf(mode, sha)}`,
     from: images.prefect,
     workdir: "/app",
     files: Object.fromEntries(
@@ -95,6 +97,8 @@ describe("the arcgis host", function () {
       }).map(([path, text]) => [`/app/${path}`, text]),
     ),
   });
+  const digestOf = (mode: string, sha: string) =>
+    `sha256:${createHash("sha256").update(`${mode} ${sha}`).digest("hex")}`;
   const flowPy = (flow: string) =>
     readFileSync(join(import.meta.dirname, "repository/flows.py"), "utf8").replaceAll("NAME", flow);
 
@@ -289,16 +293,20 @@ asyncio.run(main())
   });
 
   /** The step of the delivered workflow, as the runner would run it in the job's container. */
-  const deploy = (mode: (typeof modes)[number], sha: string) => {
+  const deploy = (mode: (typeof modes)[number], sha: string, env: Record<string, string> = {}, args: string[] = []) => {
     const { jobs } = parse(repository[".github/workflows/ci_cd.yml"]!) as {
-      jobs: Record<string, { steps: { name?: string; run?: string; env?: object }[] }>;
+      jobs: Record<string, { steps: { run: string; env: object; "working-directory": string }[] }>;
     };
-    const step = jobs["deploy-flows"]!.steps.find(({ name }) => name === "Deploy the flows")!;
-    assert.deepEqual(Object.keys(step.env!), ["MODE", "IMAGE", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"]);
-    const { name: image } = codeImage(mode, sha, {});
-    // Of somebody who has set Prefect Cloud's key, too.
-    const env = { ...client, MODE: mode, IMAGE: image, GITHUB_SHA: sha, PREFECT_API_KEY: "pnu_x", WAIT_SECONDS: "60" };
-    return python(step.run!, { env, image });
+    const [step, ...others] = jobs["deploy-flows"]!.steps;
+    assert.deepEqual(others, []);
+    const { name: image } = codeImage(mode, sha);
+    const given = { MODE: mode, RIO_ENV: mode, IMAGE: image, IMAGE_DIGEST: digestOf(mode, sha), ...client, ...env };
+    const told = Object.keys(step!.env);
+    assert.deepEqual(told, ["MODE", "RIO_ENV", "IMAGE", "IMAGE_DIGEST", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"]);
+    // What every step has, and what somebody who has set Prefect Cloud's key has.
+    const runner = { GITHUB_SHA: sha, PREFECT_API_KEY: "pnu_x", WAIT_SECONDS: "60" };
+    const where = [`--workdir=${step!["working-directory"]}`, ...args];
+    return python(step!.run, { env: { ...given, ...runner }, image, args: where });
   };
   const deployed = () =>
     ask(
@@ -306,7 +314,7 @@ asyncio.run(main())
     );
   const expected = modes
     .flatMap((mode) =>
-      flows.map((flow) => [`${flow}-${mode}`, codeImage(mode, shas.good, {}).name, mode, mode, mode === "prod", 1]),
+      flows.map((flow) => [`${flow}-${mode}`, codeImage(mode, shas.good).name, mode, mode, mode === "prod", 1]),
     )
     .sort();
 
@@ -320,9 +328,7 @@ asyncio.run(main())
     assert.deepEqual(deployed(), expected);
   });
 
-  it("keeps what it has when a flow cannot be loaded, and says which", async () => {
-    const files = { "pipelines/arcgis/equipamentos/flows.py": "import a_package_that_is_not_there\n" };
-    await docker.images([codeImage("prod", shas.broken, files)]);
+  it("keeps what it has when a flow cannot be loaded, and says which", () => {
     const { status, stdout } = deploy("prod", shas.broken);
     assert.equal(status, 1, stdout);
     assert.match(
@@ -333,19 +339,28 @@ asyncio.run(main())
   });
 
   it("refuses a deploy with another auth string, and says what to do", () => {
-    const { run: text } = (
-      parse(repository[".github/workflows/ci_cd.yml"]!) as { jobs: Record<string, { steps: { run?: string }[] }> }
-    ).jobs["deploy-flows"]!.steps.at(-1)!;
-    const env = {
-      ...client,
-      PREFECT_API_AUTH_STRING: "prefect:old",
-      MODE: "prod",
-      IMAGE: codeImage("prod", shas.good, {}).name,
-      GITHUB_SHA: shas.good,
-    };
-    const { status, stdout } = python(text!, { env, image: codeImage("prod", shas.good, {}).name });
+    const { status, stdout } = deploy("prod", shas.good, { PREFECT_API_AUTH_STRING: "prefect:old" });
     assert.equal(status, 1);
     assert.match(stdout, /The server refuses the secret PREFECT_API_KEY: `pulumi up --stack prod` renews it/);
+  });
+
+  it("forgets a schedule that the file has no more", () => {
+    const schedules = () =>
+      ask("show({d.name: [s.slug for s in d.schedules] for d in client.read_deployments() if 'prod' in d.tags})");
+    const both = { "abordagem-prod": ["schedule"], "equipamentos-prod": ["schedule"] };
+    assert.deepEqual(schedules(), both);
+    const file = parse(repository["prefect.yaml"]!, { merge: true }) as {
+      deployments: { name: string; schedules: unknown[] }[];
+    };
+    file.deployments.find(({ name }) => name === "equipamentos-prod")!.schedules = [];
+    writeFileSync(join(folder, "less.yaml"), stringify(file));
+    const mount = [`--volume=${join(folder, "less.yaml")}:/app/prefect.yaml:ro`];
+    const { status, stdout, stderr } = deploy("prod", shas.good, {}, mount);
+    assert.equal(status, 0, stdout + stderr);
+    assert.match(stdout, /equipamentos-prod: the schedule cron='0 5 \* \* \*'.* is no longer in prefect\.yaml/);
+    assert.deepEqual(schedules(), { ...both, "equipamentos-prod": [] });
+    assert.equal(deploy("prod", shas.good).status, 0);
+    assert.deepEqual(deployed(), expected);
   });
 
   const start = (deployment: string, seconds = 0) =>
