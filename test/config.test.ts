@@ -50,8 +50,8 @@ const withFlow = (flow: object) => arcgisWith({ flows: [{ name: "abordagem", ...
 const withHost = (changes: object) => arcgisWith({ prefect: { ...prefect, ...changes } });
 
 /** With the host of another stack. */
-const withReference = (changes: object = {}) =>
-  arcgisWith({ prefect: { stack: "prod", ...changes }, flows: undefined });
+const withReference = (changes: object = {}, others: object = {}) =>
+  arcgisWith({ prefect: { stack: "prod", ...changes }, flows: undefined, ...others });
 
 /** As the engine hands it over: structured values as JSON, undefined ones not at all. */
 const asPulumi = (config: Record<string, unknown>) =>
@@ -72,7 +72,13 @@ const encrypted = (config: Record<string, unknown>) => {
   return secrets.length > 0 ? { ...config, "esteira:secrets": Object.fromEntries(secrets) } : config;
 };
 
-const problemsOf = (config: Record<string, unknown>, stack = "prod") =>
+/** The stack that a case is of: prod, or staging where it has the host of another. */
+const stackOf = ({ "esteira:arcgis": system }: Record<string, unknown>) => {
+  const prefect = (system as { prefect?: unknown } | null | undefined)?.prefect ?? {};
+  return typeof prefect === "object" && "stack" in prefect && !("domain" in prefect) ? "staging" : "prod";
+};
+
+const problemsOf = (config: Record<string, unknown>, stack = stackOf(config)) =>
   parseConfig(asPulumi(config), stack).problems.map(({ key, message }) => `${key}: ${message}`);
 
 describe("A stack's config", () => {
@@ -111,6 +117,18 @@ describe("A stack's config", () => {
         { prefect: undefined, flows: undefined },
         { "docker:host": undefined },
       ),
+      "with reviewers of what arcgis' host is to run": arcgisWith({ reviewers: { users: [1] } }),
+      "with reviewers of what another stack's host is to run": withReference({}, { reviewers: { teams: [2] } }),
+      "with a branch whose name begins with staging's": arcgisWith({ branch: "staging-next" }),
+      "with a branch below one of staging's name": arcgisWith({ branch: "release/staging" }),
+      "with a Python package at the repository's root": arcgisWith({ package: "_Src2" }),
+      "with all that an image may say of itself": arcgisWith({ package: "a/b_2/C", workdir: "/opt/pipelines-1.0_x" }),
+      "with an image whose root is the repository's": arcgisWith({ workdir: "/" }),
+      "with developers": arcgisWith({ developers: ["user:ana@example.org", "group:dados@example.org"] }),
+      "with commands that have a shell's own variables": arcgisWith({
+        install: 'pip install "$EXTRA" ${OTHER}',
+        checks: ["echo $ {{ }}", "x"],
+      }),
       "with all that a flow may say": withFlow({
         entrypoint: "lib/flows_2.py:Flow_1",
         schedule: "*/15 5-7 1,15 * MON-FRI",
@@ -126,6 +144,15 @@ describe("A stack's config", () => {
         backupDays: 365,
         registryUser: "puller",
         images: { redis: "mirror.example.org:5000/redis:8.6.7", prefect: `prefect:3.8.8@sha256:${"0".repeat(64)}` },
+      }),
+      "with a mirror's Prefect": withHost({
+        images: { prefect: "mirror.example.org:5000/prefecthq/prefect:3.10.12-python3.12" },
+      }),
+      "with a schedule of months and days by name": withFlow({ schedule: "0 5 1 jan-MAR,Dec sun,FRI" }),
+      "with time zones of all forms": arcgisWith({
+        flows: ["America/Argentina/Buenos_Aires", "America/Port-au-Prince", "Etc/GMT+3", "EST5EDT", "UTC"].map(
+          (timezone, index) => ({ name: `f${index}`, timezone }),
+        ),
       }),
     };
     for (const [name, config] of Object.entries(accepted)) {
@@ -147,6 +174,12 @@ describe("A stack's config", () => {
       "expected an image with an exact tag, better with its digest too, such as redis:8.6.7-alpine@sha256:...; latest is none";
     const docker =
       "expected where a Docker engine answers: ssh://USER@HOST, or unix:///var/run/docker.sock for this machine's: pulumi config set --stack prod docker:host ssh://USER@HOST";
+    const prefectImage =
+      "expected an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12";
+    const pythonPackage = "expected the folder of a Python package, such as pipelines/arcgis";
+    const command = "expected a command for bash, on one line, without expressions of GitHub's";
+    const principal =
+      "expected an IAM principal, such as allUsers, user:ana@example.org or serviceAccount:NAME@PROJECT.iam.gserviceaccount.com";
     const bucket =
       "expected a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends, goog not at the first";
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
@@ -240,6 +273,14 @@ describe("A stack's config", () => {
         withFlow({ schedule: "0 0 5 * * 1" }),
         `esteira:arcgis.flows[0].schedule: found "0 0 5 * * 1"; ${cron}`,
       ],
+      ...Object.fromEntries(
+        ["0 5 5L * *", "0 5 15W * *", "0 5 L * *", "0 5 LW * *", "0 5 * * 5L", "0 5 * JANUARY *", "0 5 * * FRI#2"].map(
+          (schedule) => [
+            `a schedule with other letters than names have: ${schedule}`,
+            [withFlow({ schedule }), `esteira:arcgis.flows[0].schedule: found "${schedule}"; ${cron}`],
+          ],
+        ),
+      ),
       "a schedule's nickname, for all flows": [
         arcgisWith({ defaults: { schedule: "@daily" } }),
         `esteira:arcgis.defaults.schedule: found "@daily"; ${cron}`,
@@ -284,6 +325,25 @@ describe("A stack's config", () => {
         withHost({ images: { redis: "mirror.example.org:5000/redis" } }),
         `esteira:arcgis.prefect.images.redis: found "mirror.example.org:5000/redis"; ${image}`,
       ],
+      ...Object.fromEntries(
+        [
+          "prefecthq/prefect:3.8-python3.12",
+          "prefecthq/prefect:3-latest",
+          "prefecthq/prefect:latest",
+          "prefecthq/prefect:2.20.1",
+          "prefecthq/prefect:30.1.1",
+          "prefecthq/prefect:v3.8.8",
+          "prefecthq/prefect",
+          `prefecthq/prefect@sha256:${"0".repeat(64)}`,
+          "prefecthq/prefect:3.8.8@sha256:0",
+        ].map((prefect) => [
+          `an image that does not tell a whole version of Prefect 3: ${prefect}`,
+          [
+            withHost({ images: { prefect } }),
+            `esteira:arcgis.prefect.images.prefect: found "${prefect}"; ${prefectImage}`,
+          ],
+        ]),
+      ),
       "an image that the host does not run": [
         withHost({ images: { postgre: "postgres:17.10" } }),
         'esteira:arcgis.prefect.images.postgre: unknown key; did you mean "postgres"?',
@@ -334,7 +394,50 @@ describe("A stack's config", () => {
       ],
       "a folder outside of the repository": [
         arcgisWith({ package: "../pipelines" }),
-        'esteira:arcgis.package: found "../pipelines"; expected a folder of the repository, such as pipelines/arcgis',
+        `esteira:arcgis.package: found "../pipelines"; ${pythonPackage}`,
+      ],
+      ...Object.fromEntries(
+        [
+          "pipelines/arc-gis",
+          "pipelines.arcgis",
+          "2nd/arcgis",
+          "pipelines//arcgis",
+          "pipelines/",
+          "/pipelines",
+          "",
+        ].map((folder) => [
+          `a folder that Python cannot import: ${folder}`,
+          [arcgisWith({ package: folder }), `esteira:arcgis.package: found "${folder}"; ${pythonPackage}`],
+        ]),
+      ),
+      "a dbt project outside of the repository": [
+        arcgisWith({ dbt: "../queries" }),
+        'esteira:arcgis.dbt: found "../queries"; expected a folder of the repository, such as queries',
+      ],
+      "an expression of GitHub's in what installs": [
+        arcgisWith({ install: "pip install ${{ github.head_ref }}" }),
+        `esteira:arcgis.install: found "pip install \${{ github.head_ref }}"; ${command}`,
+      ],
+      "an expression of GitHub's in a check": [
+        arcgisWith({ checks: ["pytest", "${{github.token}}"] }),
+        `esteira:arcgis.checks[1]: found "\${{github.token}}"; ${command}`,
+      ],
+      "a check on two lines": [arcgisWith({ checks: ["a\nb"] }), `esteira:arcgis.checks[0]: found "a\\nb"; ${command}`],
+      "a folder of the image that is not told from its root": [
+        arcgisWith({ workdir: "app" }),
+        'esteira:arcgis.workdir: found "app"; expected an absolute path',
+      ],
+      "a folder of the image with an expression of GitHub's": [
+        arcgisWith({ workdir: "/${{ github.head_ref }}" }),
+        'esteira:arcgis.workdir: found "/${{ github.head_ref }}"; expected an absolute path',
+      ],
+      "a developer by e-mail alone": [
+        arcgisWith({ developers: ["user:ana@example.org", "bia@example.org"] }),
+        `esteira:arcgis.developers[1]: found "bia@example.org"; ${principal}`,
+      ],
+      "developers that are no list": [
+        arcgisWith({ developers: "user:ana@example.org" }),
+        'esteira:arcgis.developers: found "user:ana@example.org"; expected a list of IAM principals',
       ],
       "an empty arcgis": [arcgisWith({}, { "esteira:arcgis": null }), "esteira:arcgis: found null; expected an object"],
       "several at once, all told": [
@@ -354,8 +457,8 @@ describe("A stack's config", () => {
   describe("is refused by the program alone where a schema cannot say it", () => {
     const timezone = "esteira:arcgis.flows[0].timezone: found ";
     const zone = "expected a time zone of the IANA database, such as America/Sao_Paulo";
-    const docker =
-      "docker:host: missing; expected where a Docker engine answers: ssh://USER@HOST, or unix:///var/run/docker.sock for this machine's: pulumi config set --stack prod docker:host ssh://USER@HOST";
+    const docker = (stack: string) =>
+      `docker:host: missing; expected where a Docker engine answers: ssh://USER@HOST, or unix:///var/run/docker.sock for this machine's: pulumi config set --stack ${stack} docker:host ssh://USER@HOST`;
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
       "two functions of one name": [
         stackWith({ functions: ["a", "b", { name: "a" }] }),
@@ -425,6 +528,12 @@ describe("A stack's config", () => {
       ],
       "a time zone that nobody knows": [withFlow({ timezone: "America/Rio" }), `${timezone}"America/Rio"; ${zone}`],
       "an offset for a time zone": [withFlow({ timezone: "-03:00" }), `${timezone}"-03:00"; ${zone}`],
+      ...Object.fromEntries(
+        ["america/sao_paulo", "America/sao_paulo", "america/Sao_Paulo", "utc"].map((name) => [
+          `a time zone whose words begin with small letters: ${name}`,
+          [withFlow({ timezone: name }), `${timezone}"${name}"; ${zone}`],
+        ]),
+      ),
       "a time zone that nobody knows, for all flows": [
         arcgisWith({ defaults: { timezone: "Mars" } }),
         `esteira:arcgis.defaults.timezone: found "Mars"; ${zone}`,
@@ -454,8 +563,8 @@ describe("A stack's config", () => {
         arcgisWith({ prefect: { stack: "prod" }, flows: ["a"] }),
         'esteira:arcgis.flows: found ["a"]; expected nothing here: the stack that owns the host has the flows, in staging and in prod',
       ],
-      "a host and no Docker host": [arcgisWith({}, { "docker:host": undefined }), docker],
-      "another stack's host and no Docker host": [{ ...withReference(), "docker:host": undefined }, docker],
+      "a host and no Docker host": [arcgisWith({}, { "docker:host": undefined }), docker("prod")],
+      "another stack's host and no Docker host": [{ ...withReference(), "docker:host": undefined }, docker("staging")],
       "a secret for images that are public": [
         arcgisWith({}, { "esteira:secrets": { arcgis: { GHCR_TOKEN: "hunter2" } } }),
         "esteira:secrets.arcgis.GHCR_TOKEN: unknown key; known are none",
@@ -471,8 +580,52 @@ describe("A stack's config", () => {
     }
   });
 
+  describe("is refused in the stack where it makes no sense", () => {
+    const dev = "esteira:arcgis.prefect: found in dev; expected nothing: its flows run by hand, with MODE=dev";
+    const owner =
+      "esteira:arcgis.prefect.domain: found in staging; expected in prod, which staging refers to by `stack: prod`";
+    const itself = (name: string) =>
+      `esteira:arcgis.prefect.stack: found "${name}", which is this stack; expected the one that owns the host`;
+    const reviewers =
+      "esteira:arcgis.reviewers: found without prefect; expected beside it: nothing is deployed otherwise";
+    const branch = (name: string) =>
+      `esteira:arcgis.branch: found "${name}"; expected another name: pushes to staging/** go to staging`;
+    const alone = { prefect: undefined, flows: undefined };
+    const cases: Record<string, [stack: string, config: Record<string, unknown>, ...problems: string[]]> = {
+      "dev with a host": ["dev", arcgisWith({}), dev],
+      "dev with another stack's host": ["dev", withReference(), dev],
+      "staging with a host": ["staging", arcgisWith({}), owner],
+      "prod with its own host by reference": ["prod", withReference(), itself("prod")],
+      "staging with its own host by reference": ["staging", withReference({ stack: "staging" }), itself("staging")],
+      "a stack with its own host by its whole name": [
+        "prod",
+        withReference({ stack: "acme/esteira/prod" }),
+        itself("acme/esteira/prod"),
+      ],
+      "reviewers and no host": ["dev", arcgisWith({ ...alone, reviewers: { users: [1] } }), reviewers],
+      "the default branch staging": ["prod", arcgisWith({ branch: "staging" }), branch("staging")],
+      "a default branch below staging": ["dev", arcgisWith({ ...alone, branch: "staging/v2" }), branch("staging/v2")],
+      "several at once, all told": [
+        "staging",
+        { ...arcgisWith({ branch: "staging/v2" }), "docker:host": "x" },
+        'docker:host: found "x"; expected where a Docker engine answers: ssh://USER@HOST, or unix:///var/run/docker.sock for this machine\'s: pulumi config set --stack staging docker:host ssh://USER@HOST',
+        owner,
+        branch("staging/v2"),
+      ],
+    };
+    for (const [name, [stack, config, ...problems]] of Object.entries(cases)) {
+      it(name, () => {
+        assert.deepEqual(problemsOf(config, stack), problems);
+        assert.equal(parseConfig(asPulumi(config), stack).config, undefined);
+      });
+    }
+  });
+
   it("has arcgis in the stacks that are values of MODE, and in no other", () => {
-    for (const stack of ["dev", "staging", "prod"]) assert.deepEqual(problemsOf(withReference(), stack), []);
+    const alone = arcgisWith({ prefect: undefined, flows: undefined });
+    for (const stack of ["dev", "staging", "prod"]) assert.deepEqual(problemsOf(alone, stack), []);
+    assert.deepEqual(problemsOf(withReference(), "staging"), []);
+    assert.deepEqual(problemsOf(arcgisWith({}), "prod"), []);
     for (const stack of ["homolog", "preprod", "production"]) {
       assert.deepEqual(problemsOf(withReference(), stack), [
         `esteira:arcgis: found in the stack ${stack}; expected in dev, staging, prod alone`,
@@ -508,7 +661,9 @@ describe("A stack's config", () => {
       branch: "main",
       package: "pipelines/arcgis",
       via: "push",
+      developers: [],
       deletionPolicy: "PREVENT",
+      workdir: "/app",
       python: "3.12",
       install: "pip install -r requirements.txt",
       checks: ["ruff check .", "pytest"],

@@ -28,7 +28,12 @@ export function factsOf(
       })),
       ...Object.keys(host?.values ?? {})
         .filter((name) => !(name in secrets) && name !== "REGISTRY_TOKEN")
-        .map((name) => ({ name, destination: "the Docker host", origin: "made by the program" as const })),
+        .map((name) => ({
+          name,
+          // The worker hands its settings on to the containers that it starts.
+          destination: name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host",
+          origin: "made by the program" as const,
+        })),
       ...environments.flatMap(({ name }) => [
         {
           name: authSecret,

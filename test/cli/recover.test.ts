@@ -200,12 +200,18 @@ describe("recover", () => {
       const name = `arcgis-prefect-compose-${type.includes("network") ? "data" : "postgres"}`;
       return { type, name, error };
     });
+    /** Notes its calls; every network has one ID, every container one label. */
+    const dockerCli = (label: string) => `#!/bin/sh
+echo "docker $*" >>"\${0%/*}/docker-calls"
+case "$3 $4" in
+  "network inspect") echo 4f2a ;;
+  "container inspect") echo "${label}" ;;
+esac
+`;
     const { PATH } = process.env;
     beforeEach(() => {
       cpSync(join(root, "Pulumi.prod.yaml"), join(folder, "Pulumi.prod.yaml"));
-      writeFileSync(join(folder, "docker"), '#!/bin/sh\necho "docker $*" >>"${0%/*}/docker-calls"\necho 4f2a\n', {
-        mode: 0o755,
-      });
+      writeFileSync(join(folder, "docker"), dockerCli("arcgis-prefect-compose-postgres"), { mode: 0o755 });
       process.env["PATH"] = `${folder}:${PATH}`;
     });
     afterEach(() => {
@@ -232,14 +238,23 @@ describe("recover", () => {
       assert.ok(!readFileSync(join(folder, "docker-calls"), "utf8").includes(" rm "));
     });
 
-    it("does not touch a container of somebody else's", async () => {
-      const stub = readFileSync(join(folder, "docker"), "utf8").replace("arcgis-prefect-compose-postgres", "");
-      writeFileSync(join(folder, "docker"), stub);
-      const [, container] = refused;
-      assert.equal(await run({ refused: [container] }), false);
-      assert.match(said.at(-1)!, /^prefect-postgres-1 is in the way and not this program's: /);
-      assert.ok(!readFileSync(join(folder, "docker-calls"), "utf8").includes(" rm "));
-    });
+    for (const [whose, label] of [
+      ["somebody else's", ""],
+      ["another resource's", "arcgis-prefect-compose-redis"],
+    ] as const) {
+      it(`does not touch a container of ${whose}`, async () => {
+        writeFileSync(join(folder, "docker"), dockerCli(label));
+        const [, container] = refused;
+        assert.equal(await run({ refused: [container] }), false);
+        assert.equal(
+          said.at(-1),
+          "prefect-postgres-1 is in the way and not this program's: see what it is, and remove or rename it (docker inspect prefect-postgres-1)",
+        );
+        assert.deepEqual(readFileSync(join(folder, "docker-calls"), "utf8").trim().split("\n"), [
+          docker('container inspect --format {{index .Config.Labels "io.esteira.resource"}} prefect-postgres-1'),
+        ]);
+      });
+    }
 
     it("tells what the Docker CLI says where it cannot", async () => {
       writeFileSync(join(folder, "docker"), "#!/bin/sh\necho no route to host >&2\nexit 1\n");

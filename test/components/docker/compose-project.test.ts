@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type Output, type Resource, secret } from "@pulumi/pulumi";
+import { type Output, type Resource, RunError, secret } from "@pulumi/pulumi";
 import type { Project, Seconds, Service } from "../../../components/docker/compose.ts";
 import { ComposeProject, type ComposeProjectArgs } from "../../../components/docker/compose-project.ts";
 import { declared, optionsOf } from "../../declared.ts";
+import { answerWith, wordsOf } from "../answers.ts";
 import { shop } from "./shop.ts";
 
 const values = { DB_PASSWORD: "p$$", DB_NAME: "n" };
@@ -33,6 +34,7 @@ const labels = (service: string, dependsOn: string) =>
     "com.docker.compose.oneoff": "False",
     "com.docker.compose.project": "shop",
     "com.docker.compose.service": service,
+    "io.esteira.resource": `x-${service}`,
   }).map(([label, value]) => ({ label, value }));
 
 const belongs = (kind: string, thing: string) => [
@@ -123,7 +125,8 @@ describe("ComposeProject", () => {
         memorySwap: 64,
         cpus: "0.25",
         ...log,
-        labels: labels("web", "fill:service_completed_successfully:false,db:service_started:false"),
+        // Nobody knows before how fill ends.
+        labels: labels("web", "[computed]"),
       },
     });
   });
@@ -177,6 +180,47 @@ describe("ComposeProject", () => {
       "x-db": { dependsOn: ["x-data", "x-inner", "x-postgres:17.10"] },
       "x-fill": { dependsOn: ["x-db", "x-inner", "x-postgres:17.10"] },
       "x-web": { dependsOn: ["x-db", "x-fill", "x-inner", "x-nginx:1.29.0", "x-outer"] },
+    });
+  });
+
+  describe("goes on after what runs once", () => {
+    /** What is declared where fill ends so, and what the containers are. */
+    const ended = async (exitCode: number) => {
+      let containers: ComposeProject["containers"] = {};
+      const resources = await declared(() => {
+        answerWith({ "Container x-fill": { exitCode } });
+        containers = make().containers;
+      });
+      return { resources, containers };
+    };
+
+    it("where it has done its work", async () => {
+      const { resources } = await ended(0);
+      assert.deepEqual(
+        resources["Container x-web"]!["labels"],
+        labels("web", "fill:service_completed_successfully:false,db:service_started:false"),
+      );
+    });
+
+    it("not otherwise, and tells why, and how to try again", async () => {
+      for (const code of [1, 137]) {
+        await assert.rejects(ended(code), (error) => {
+          assert.ok(error instanceof RunError);
+          assert.equal(
+            wordsOf(error),
+            `shop-fill-1 ended with ${code}, so nothing after it was changed; docker logs shop-fill-1 tells why. To try again: docker rm shop-fill-1, then pulumi up --refresh`,
+          );
+          return true;
+        });
+      }
+    });
+
+    it("whatever the code of what nobody waits for the end of", async () => {
+      const resources = await declared(() => {
+        answerWith({ "Container x-fill": { exitCode: 0 }, "Container x-db": { exitCode: 1 } });
+        make();
+      });
+      assert.ok("Container x-web" in resources);
     });
   });
 

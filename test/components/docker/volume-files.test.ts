@@ -22,6 +22,7 @@ describe("VolumeFiles", () => {
         start: false,
         mustRun: false,
         networkMode: "none",
+        labels: [{ label: "io.esteira.resource", value: "key-files" }],
         volumes: [{ volumeName: "reader-key", containerPath: "/files" }],
         uploads: [
           { file: "/files/key.json", content: "[secret]", permissions: "0444" },

@@ -4,7 +4,7 @@ import { type DeploymentsArgs, prefectYaml } from "../../../components/prefect/d
 
 const environment = (name: string, volumes: string[] = []) => ({
   name,
-  image: `ghcr.io/acme/flows:${name}-{{ $GITHUB_SHA }}`,
+  image: `ghcr.io/acme/flows:${name}-{{ $GITHUB_SHA }}@{{ $DIGEST }}`,
   version: `${name}-{{ $GITHUB_SHA }}`,
   env: { MODE: name },
   volumes,
@@ -30,7 +30,7 @@ describe("prefect.yaml", () => {
 definitions:
   job_variables:
     staging: &staging
-      image: ghcr.io/acme/flows:staging-{{ $GITHUB_SHA }}
+      image: ghcr.io/acme/flows:staging-{{ $GITHUB_SHA }}@{{ $DIGEST }}
       auto_remove: true
       image_pull_policy: IfNotPresent
       networks:
@@ -38,7 +38,7 @@ definitions:
       env:
         MODE: staging
     prod: &prod
-      image: ghcr.io/acme/flows:prod-{{ $GITHUB_SHA }}
+      image: ghcr.io/acme/flows:prod-{{ $GITHUB_SHA }}@{{ $DIGEST }}
       auto_remove: true
       image_pull_policy: IfNotPresent
       networks:
@@ -124,7 +124,7 @@ deployments:
       deployments: { work_pool: { job_variables: unknown } }[];
     };
     const prod = {
-      image: "ghcr.io/acme/flows:prod-{{ $GITHUB_SHA }}",
+      image: "ghcr.io/acme/flows:prod-{{ $GITHUB_SHA }}@{{ $DIGEST }}",
       auto_remove: true,
       image_pull_policy: "IfNotPresent",
       networks: ["prefect_flows"],

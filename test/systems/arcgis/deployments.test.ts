@@ -4,6 +4,7 @@ import { declare, filesOf, flows } from "./fixture.ts";
 
 interface Deployment {
   name: string;
+  version: string;
   schedules: object[];
   concurrency_limit: { limit: number };
   work_pool: { job_variables: Record<string, unknown> };
@@ -35,7 +36,7 @@ describe("arcgis' prefect.yaml", () => {
             name: "docker-pool",
             work_queue_name: mode,
             job_variables: {
-              image: `ghcr.io/sua-org/pipelines-arcgis:${tag}`,
+              image: `ghcr.io/sua-org/pipelines-arcgis:${tag}@{{ $IMAGE_DIGEST }}`,
               auto_remove: true,
               image_pull_policy: "IfNotPresent",
               networks: ["prefect_flows"],
@@ -99,7 +100,8 @@ describe("arcgis' prefect.yaml", () => {
     );
     assert.equal(
       named(all, "ruas-prod").work_pool.job_variables["image"],
-      "ghcr.io/sua-org/other_repo:release-v1-{{ $GITHUB_SHA }}",
+      "ghcr.io/sua-org/other_repo:release-v1-{{ $GITHUB_SHA }}@{{ $IMAGE_DIGEST }}",
     );
+    assert.equal(named(all, "ruas-prod").version, "release-v1-{{ $GITHUB_SHA }}");
   });
 });

@@ -5,6 +5,7 @@ import { type Declaration, observe } from "../../../cli/render/program.ts";
 import { parseConfig } from "../../../config.ts";
 import type { Mode } from "../../../systems/arcgis/config.ts";
 import { Arcgis } from "../../../systems/arcgis/index.ts";
+import { answerWith } from "../../components/answers.ts";
 import { typeName } from "../../declared.ts";
 
 export const flows: unknown[] = [
@@ -25,8 +26,12 @@ const base: Record<Mode, object> = {
   prod: { project: "rj-smas", endpoint: "https://example.org", prefect: host, flows },
 };
 
-/** What a stack declares with arcgis changed. */
-export async function declare(changes: object = {}, stack: Mode = "prod"): Promise<Declaration> {
+/** What a stack declares with arcgis changed. @param answers what other stacks tell of themselves */
+export async function declare(
+  changes: object = {},
+  stack: Mode = "prod",
+  answers: Parameters<typeof answerWith>[0] = {},
+): Promise<Declaration> {
   const raw = {
     "github:owner": "Sua-Org",
     "docker:host": "ssh://deploy@prefect-rj-smas.org",
@@ -36,6 +41,7 @@ export async function declare(changes: object = {}, stack: Mode = "prod"): Promi
   assert.deepEqual(problems, []);
   const secrets = Object.fromEntries(needs.map(({ path }) => [path.replace("arcgis.", ""), secret("canary")]));
   return observe(async () => {
+    answerWith(answers);
     const { facts, shared } = new Arcgis("arcgis", { ...config!.arcgis!, secrets, github: config!.github });
     return { facts, ...(shared && { shared }) };
   }, stack);

@@ -1,6 +1,6 @@
 /** The delivered settings, imported by Python as the pipelines' constants.py does. */
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { type Env, PYTHON, Sandbox } from "../../support/sandbox.ts";
 import { declare, filesOf } from "./fixture.ts";
 
@@ -16,16 +16,21 @@ describe("settings/__init__.py", () => {
     for (const stack of ["dev", "staging", "prod"] as const) Object.assign(files, filesOf(await declare({}, stack)));
     box = new Sandbox();
     for (const [path, text] of Object.entries(files)) box.write(path, text);
+    // Where there is no .env.
+    mkdirSync(box.path("empty"));
   });
   after(() => box.dispose());
 
   /** -S: the standard library is all it needs. */
-  const run = (env: Env, program = `${show}; print(json.dumps(dataclasses.asdict(s.settings)))`) =>
-    box.run(PYTHON, ["-S", "-c", program], { env: { PYTHONPATH: box.dir, PYTHONDONTWRITEBYTECODE: "1", ...env } });
+  const run = (env: Env, program = `${show}; print(json.dumps(dataclasses.asdict(s.settings)))`, cwd = "empty") =>
+    box.run(PYTHON, ["-S", "-c", program], {
+      cwd: box.path(cwd),
+      env: { PYTHONPATH: box.dir, PYTHONDONTWRITEBYTECODE: "1", ...env },
+    });
 
   /** The last line of what Python says of an error. */
-  const refusal = async (env: Env) => {
-    const { code, stdout, stderr } = await run(env);
+  const refusal = async (env: Env, cwd?: string) => {
+    const { code, stdout, stderr } = await run(env, undefined, cwd);
     assert.deepEqual([code, stdout], [1, ""]);
     return stderr.trim().split("\n").at(-1);
   };
@@ -68,6 +73,45 @@ describe("settings/__init__.py", () => {
     assert.equal((JSON.parse(stdout || output) as { mode: string }).mode, "dev");
   });
 
+  describe("takes from .env in the working directory what the environment does not say:", () => {
+    const mode = async (env: Env, cwd: string) => {
+      const { code, stdout, output } = await run(env, undefined, cwd);
+      assert.equal(code, 0, output);
+      return (JSON.parse(stdout) as { mode: string }).mode;
+    };
+
+    it("dev, as it is delivered", async () => {
+      assert.equal(await mode({}, "."), "dev");
+      assert.equal(await mode({ MODE: "", RIO_ENV: "" }, "."), "dev");
+    });
+
+    it("nothing where the environment has either name", async () => {
+      assert.equal(await mode({ MODE: "staging" }, "."), "staging");
+      assert.equal(await mode({ RIO_ENV: "prod" }, "."), "prod");
+      assert.equal(await mode({ MODE: "prod", RIO_ENV: "" }, "."), "prod");
+    });
+
+    it("either name alone, whatever else the file has", async () => {
+      box.write("by-hand/.env", "# MODE=prod\nOTHER=MODE=prod\nno line of a variable\n\nMODE=staging\n");
+      assert.equal(await mode({}, "by-hand"), "staging");
+      box.write("by-hand/.env", "RIO_ENV=prod\r\n");
+      assert.equal(await mode({}, "by-hand"), "prod");
+    });
+
+    it("refuses there what it refuses elsewhere", async () => {
+      const expected = "expected one of dev, staging, prod (for work on your machine: MODE=dev in .env)";
+      box.write("by-hand/.env", "MODE=production\n");
+      assert.equal(await refusal({}, "by-hand"), `ValueError: MODE is 'production'; ${expected}`);
+      box.write("by-hand/.env", "OTHER=1\n");
+      assert.equal(await refusal({}, "by-hand"), `ValueError: MODE is None; ${expected}`);
+      box.write("by-hand/.env", "MODE=dev\nRIO_ENV=prod\n");
+      assert.equal(
+        await refusal({}, "by-hand"),
+        "ValueError: MODE is 'dev' and RIO_ENV 'prod': they are two names of one thing; unset RIO_ENV",
+      );
+    });
+  });
+
   it("refuses two that differ: code that reads one would work on the other's data", async () => {
     assert.equal(
       await refusal({ MODE: "staging", RIO_ENV: "prod" }),
@@ -78,7 +122,7 @@ describe("settings/__init__.py", () => {
   it("refuses none, an empty one and an unknown one, and never falls back to any", async () => {
     const expected = "expected one of dev, staging, prod (for work on your machine: MODE=dev in .env)";
     assert.equal(await refusal({}), `ValueError: MODE is None; ${expected}`);
-    assert.equal(await refusal({ MODE: "", RIO_ENV: "" }), `ValueError: MODE is ''; ${expected}`);
+    assert.equal(await refusal({ MODE: "", RIO_ENV: "" }), `ValueError: MODE is None; ${expected}`);
     for (const mode of ["production", "PROD", " prod", "../prod"]) {
       assert.equal(await refusal({ MODE: mode }), `ValueError: MODE is '${mode}'; ${expected}`);
     }
@@ -105,7 +149,7 @@ describe("settings/__init__.py", () => {
     try {
       assert.equal(
         await refusal({ MODE: "staging" }),
-        `FileNotFoundError: ${box.path(path)} is missing: the stack staging of the infrastructure delivers it`,
+        `FileNotFoundError: ${box.path(path)} is missing: the stack staging of the infrastructure delivers it, and the image must have it`,
       );
     } finally {
       box.write(path, files[path]!);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { RunError } from "@pulumi/pulumi";
 import { systemFacts } from "../../../audit/schema.ts";
 import type { Declaration, DeclaredResource } from "../../../cli/render/program.ts";
 import type { Mode } from "../../../systems/arcgis/config.ts";
+import { wordsOf } from "../../components/answers.ts";
 import { typeName, withNames } from "../../declared.ts";
 import { declare, filesOf, flows, host } from "./fixture.ts";
 
@@ -15,7 +17,7 @@ const countByType = (resources: readonly DeclaredResource[]) => {
 /** What each environment has of Google's, whoever owns the host. */
 const google = {
   ProjectServices: 1,
-  Service: 4,
+  Service: 5,
   Bucket: 1,
   Dataset: 1,
   RuntimeAccount: 1,
@@ -179,6 +181,28 @@ describe("arcgis", () => {
     }
   });
 
+  it("lets developers act as the flows' account, once it is there, and do nothing else", async () => {
+    const developers = ["user:ana@example.org", "group:dados@example.org"];
+    for (const [stack, project] of [
+      ["dev", "rj-smas-dev"],
+      ["prod", "rj-smas"],
+    ] as const) {
+      const [before, after] = [await declare({}, stack), await declare({ developers }, stack)];
+      const granted = developers.map((member) => `arcgis-flows-developer-${member}`);
+      assert.deepEqual(changed(before, after).sort(), [...granted].sort());
+      for (const [index, member] of developers.entries()) {
+        const { type, inputs, options } = after.resources.find(({ name }) => name === granted[index])!;
+        assert.equal(type, "gcp:serviceaccount/iAMMember:IAMMember");
+        assert.deepEqual(inputs, {
+          member,
+          role: "roles/iam.serviceAccountTokenCreator",
+          serviceAccountId: `projects/${project}/serviceAccounts/arcgis-flows@${project}.iam.gserviceaccount.com`,
+        });
+        assert.deepEqual(withNames(options).dependsOn, ["arcgis-flows-account"]);
+      }
+    }
+  });
+
   it("switches on the APIs that it needs, before what needs them", async () => {
     const declaration = await declare({}, "dev");
     const apis = declaration.resources.filter((each) => typeName(each) === "Service");
@@ -186,6 +210,7 @@ describe("arcgis", () => {
       "arcgis-apis-bigquery",
       "arcgis-apis-cloudresourcemanager",
       "arcgis-apis-iam",
+      "arcgis-apis-iamcredentials",
       "arcgis-apis-storage",
     ]);
     for (const type of ["Bucket", "Dataset"]) {
@@ -267,6 +292,43 @@ describe("arcgis", () => {
     }
   });
 
+  describe("takes from the stack that owns the host", () => {
+    const told = (outputs: object, stack = "prod", name = "organization/esteira/prod") =>
+      declare({ prefect: { stack } }, "staging", { [`StackReference ${name}`]: { outputs } });
+
+    it("where its server is", async () => {
+      const prefect = { url: "https://prefect.example.org/api", authString: "canary" };
+      const declaration = await told({ shared: { arcgis: { prefect } } });
+      const { inputs } = only(declaration, "ActionsEnvironmentVariable");
+      assert.equal(inputs["value"], "https://prefect.example.org/api");
+      assert.equal(only(declaration, "ActionsEnvironmentSecret").inputs["value"], "[secret]");
+      assert.doesNotMatch(JSON.stringify(declaration), /canary/);
+    });
+
+    it("nothing where it has no host, and says how that is mended", async () => {
+      const cases: Record<string, object> = { "no output": {}, "no system": { shared: {} } };
+      for (const [name, outputs] of Object.entries(cases)) {
+        for (const [stack, fullName] of [
+          ["prod", "organization/esteira/prod"],
+          ["acme/infra/production", "acme/infra/production"],
+        ] as const) {
+          await assert.rejects(
+            told(outputs, stack, fullName),
+            (error) => {
+              assert.ok(error instanceof RunError);
+              assert.equal(
+                wordsOf(error),
+                `esteira:arcgis.prefect.stack: the stack ${fullName} tells of no Prefect host; name the stack whose file has esteira:arcgis.prefect.domain, and run its \`up\` first`,
+              );
+              return true;
+            },
+            name,
+          );
+        }
+      }
+    });
+  });
+
   it("tells other stacks how to reach its server, secret, and nothing where it has none", async () => {
     const shared = async (stack: Mode) => (await declare({}, stack)).outputs["shared"];
     assert.deepEqual(await shared("prod"), {
@@ -298,7 +360,10 @@ describe("arcgis", () => {
 
     it("elsewhere too, or in prod neither, where the file says so", async () => {
       assert.deepEqual(await fate({ deletionPolicy: "DELETE" }, "prod"), gone);
-      assert.deepEqual(await fate({ deletionPolicy: "PREVENT", prefect: host, flows }, "staging"), kept);
+      assert.deepEqual(await fate({ deletionPolicy: "PREVENT" }, "staging"), {
+        protected: ["arcgis-bucket", "arcgis-dataset"],
+        emptied: [false, false],
+      });
     });
   });
 

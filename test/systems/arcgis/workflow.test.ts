@@ -29,8 +29,19 @@ describe("arcgis' ci_cd.yml", () => {
     jobs = workflow.jobs;
   });
 
-  it("is started by a push to the default branch or one of staging, and by a pull request", () =>
-    assert.deepEqual(workflow.on, { push: { branches: ["main", "staging/**"] }, pull_request: {} }));
+  const ignored = (folder: string) => [".env", `${folder}/settings/dev.json`, `${folder}/settings/staging.json`];
+
+  it("is started by a push to the default branch or one of staging, unless it brings other environments' values alone, and by a pull request", async () => {
+    assert.deepEqual(workflow.on, {
+      push: { branches: ["main", "staging/**"], "paths-ignore": ignored("pipelines/arcgis") },
+      pull_request: {},
+    });
+    const { on } = parse(await rendered({ package: "src" })) as Workflow;
+    assert.deepEqual((on as { push: object }).push, {
+      branches: ["main", "staging/**"],
+      "paths-ignore": ignored("src"),
+    });
+  });
 
   it("has the document's four jobs, each after those that must succeed first", () => {
     assert.deepEqual(
@@ -56,16 +67,38 @@ describe("arcgis' ci_cd.yml", () => {
       test: { contents: "read" },
       "smoke-dbt": { contents: "read" },
       "build-push": { contents: "read", packages: "write" },
-      "deploy-flows": { contents: "read", packages: "read" },
+      "deploy-flows": { packages: "read" },
     });
-    for (const id of Object.keys(jobs)) assert.deepEqual(step(id, "Check out").with, { "persist-credentials": false });
+    for (const id of ["test", "smoke-dbt", "build-push"]) {
+      assert.deepEqual(step(id, "Check out").with, { "persist-credentials": false });
+    }
   });
 
-  it("cuts off a pull request's run for a newer one, and no deploy", () =>
+  it("cuts off a pull request's run for a newer one, and no deploy", () => {
     assert.deepEqual(workflow.concurrency, {
       group: "ci-cd-${{ github.ref }}",
       "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
-    }));
+    });
+    const own = Object.entries(jobs).filter(([, { concurrency }]) => concurrency !== undefined);
+    assert.deepEqual(
+      own.map(([id, { concurrency }]) => [id, concurrency]),
+      [
+        [
+          "deploy-flows",
+          {
+            group: "deploy-flows-${{ github.ref_name == 'main' && 'prod' || 'staging' }}",
+            "cancel-in-progress": false,
+          },
+        ],
+      ],
+    );
+  });
+
+  it("tests as dev: modules that are imported there read their settings", () =>
+    assert.deepEqual(
+      Object.entries(jobs).flatMap(([id, { env }]) => (env === undefined ? [] : [[id, env]])),
+      [["test", { MODE: "dev", RIO_ENV: "dev" }]],
+    ));
 
   it("ends each job that hangs", () => {
     for (const [id, job] of Object.entries(jobs)) {
@@ -124,7 +157,7 @@ describe("arcgis' ci_cd.yml", () => {
     });
   });
 
-  it("deploys from within that image, in the branch's environment and mode", () => {
+  it("deploys from within that image and nothing beside it, in the branch's environment and mode", async () => {
     const job = jobs["deploy-flows"]!;
     assert.deepEqual(job.environment, { name: "${{ github.ref_name == 'main' && 'production' || 'staging' }}" });
     assert.deepEqual(job.container, {
@@ -132,17 +165,23 @@ describe("arcgis' ci_cd.yml", () => {
       credentials: { username: "${{ github.actor }}", password: "${{ github.token }}" },
       options: "--user 0",
     });
+    assert.deepEqual(stepsOf(job), ["Deploy the flows"]);
     assert.deepEqual(step("deploy-flows", "Deploy the flows"), {
       name: "Deploy the flows",
       shell: "python",
+      "working-directory": "/app",
       env: {
         MODE: "${{ github.ref_name == 'main' && 'prod' || 'staging' }}",
-        IMAGE: "${{ needs.build-push.outputs.image }}",
+        RIO_ENV: "${{ github.ref_name == 'main' && 'prod' || 'staging' }}",
+        IMAGE: "${{ needs.build-push.outputs.image }}@${{ needs.build-push.outputs.digest }}",
+        IMAGE_DIGEST: "${{ needs.build-push.outputs.digest }}",
         PREFECT_API_URL: "${{ vars.PREFECT_API_URL }}",
         PREFECT_API_AUTH_STRING: "${{ secrets.PREFECT_API_KEY }}",
       },
       run: script("deploy_flows.py"),
     });
+    const other = parse(await rendered({ workdir: "/opt/pipelines" })) as Workflow;
+    assert.equal(other.jobs["deploy-flows"]!.steps![0]!["working-directory"], "/opt/pipelines");
   });
 
   it("pastes nothing into a program: values, the one secret among them, come by the environment", () => {
@@ -154,15 +193,18 @@ describe("arcgis' ci_cd.yml", () => {
 
   it("pins every action by a commit, with its version beside it", () => {
     const uses = text.split("\n").filter((line) => line.includes("uses:"));
-    assert.equal(uses.length, 4 + 2 + 3);
+    assert.equal(uses.length, 3 + 2 + 3);
     for (const line of uses) assert.match(line, /uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
   it("decides by another default branch where the file names one; a tag has no slash", async () => {
     const other = await rendered({ branch: "release/v1" });
     const { on, jobs: its } = parse(other) as Workflow;
-    assert.deepEqual((on as { push: object }).push, { branches: ["release/v1", "staging/**"] });
-    assert.equal(other.match(/github\.ref_name == 'release\/v1' && /g)?.length, 4);
+    assert.deepEqual((on as { push: object }).push, {
+      branches: ["release/v1", "staging/**"],
+      "paths-ignore": ignored("pipelines/arcgis"),
+    });
+    assert.equal(other.match(/github\.ref_name == 'release\/v1' && /g)?.length, 6);
     assert.doesNotMatch(other, /'main'/);
     assert.ok(String(its["build-push"]!.steps![3]!.env!["IMAGE" as never]).includes("&& 'release-v1' || 'staging' }}"));
   });
