@@ -26,11 +26,9 @@ export const timeZone = z
   .string({ error: () => timeZoneSentence })
   .refine((name) => {
     try {
-      // An offset is taken too, but is no zone; and small letters are taken here alone.
-      return (
-        /^[A-Z][A-Za-z0-9_+-]*(\/[A-Z][A-Za-z0-9_+-]*)*$/.test(name) &&
-        new Intl.DateTimeFormat("en", { timeZone: name }) !== undefined
-      );
+      const { timeZone: found } = new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions();
+      // Others take no other capitals than the database's, and no offset, which knows no change of the clocks.
+      return /^[A-Z]/.test(name) && (found === name || found.toLowerCase() !== name.toLowerCase());
     } catch {
       return false;
     }

@@ -178,8 +178,7 @@ describe("A stack's config", () => {
       "expected an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12";
     const pythonPackage = "expected the folder of a Python package, such as pipelines/arcgis";
     const command = "expected a command for bash, on one line, without expressions of GitHub's";
-    const principal =
-      "expected an IAM principal, such as allUsers, user:ana@example.org or serviceAccount:NAME@PROJECT.iam.gserviceaccount.com";
+    const principal = "expected an IAM principal that is not everybody, such as user:ana@example.org";
     const bucket =
       "expected a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends, goog not at the first";
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
@@ -529,8 +528,8 @@ describe("A stack's config", () => {
       "a time zone that nobody knows": [withFlow({ timezone: "America/Rio" }), `${timezone}"America/Rio"; ${zone}`],
       "an offset for a time zone": [withFlow({ timezone: "-03:00" }), `${timezone}"-03:00"; ${zone}`],
       ...Object.fromEntries(
-        ["america/sao_paulo", "America/sao_paulo", "america/Sao_Paulo", "utc"].map((name) => [
-          `a time zone whose words begin with small letters: ${name}`,
+        ["america/sao_paulo", "America/sao_paulo", "AMERICA/SAO_PAULO", "utc", "UtC"].map((name) => [
+          `a time zone in other capitals than its own: ${name}`,
           [withFlow({ timezone: name }), `${timezone}"${name}"; ${zone}`],
         ]),
       ),

@@ -27,6 +27,11 @@ const pythonPackage = pattern(
   "the folder of a Python package, such as pipelines/arcgis",
 );
 
+const person = pattern(
+  /^((user|group|domain|serviceAccount):\S+|principal(Set)?:\/\/\S+)$/,
+  "an IAM principal that is not everybody, such as user:ana@example.org",
+);
+
 const flowName = pattern(
   /^[a-z][a-z0-9_]{0,62}$/,
   "a flow's name, which is a Python module's: at most 63 lower-case letters, digits or _, a letter first",
@@ -127,7 +132,7 @@ export const schema = z
       via: via.default("push"),
       reviewers: reviewers.optional(),
       developers: z
-        .array(google.principal, { error: () => "a list of IAM principals" })
+        .array(person, { error: () => "a list of IAM principals" })
         .default([])
         .describe("Who may act as the flows' account, to try a flow on a machine of one's own"),
       deletionPolicy: deletionPolicy("whether what holds data may be deleted")
@@ -229,6 +234,7 @@ export function resolve(parsed: Parsed, environment: string): ArcgisConfig {
   return {
     ...rest,
     mode: environment as Mode,
+    developers: [...new Set(parsed.developers)],
     bucket: parsed.bucket ?? `${parsed.project}-arcgis`,
     deletionPolicy: parsed.deletionPolicy ?? defaultPolicy(environment),
     ...(prefect && ("domain" in prefect ? { host: prefect } : { hostOf: prefect.stack })),
@@ -268,7 +274,7 @@ export function problemsIn({ host, hostOf, mode, branch, reviewers }: ArcgisConf
       message: "found in staging; expected in prod, which staging refers to by `stack: prod`",
     });
   }
-  if (hostOf !== undefined && hostOf.split("/").at(-1) === stack) {
+  if (hostOf !== undefined && (hostOf === stack || hostOf.endsWith(`/esteira/${stack}`))) {
     problems.push({
       key: "prefect.stack",
       message: `found "${hostOf}", which is this stack; expected the one that owns the host`,

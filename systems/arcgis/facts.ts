@@ -31,7 +31,8 @@ export function factsOf(
         .map((name) => ({
           name,
           // The worker hands its settings on to the containers that it starts.
-          destination: name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host",
+          destination:
+            name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host",
           origin: "made by the program" as const,
         })),
       ...environments.flatMap(({ name }) => [

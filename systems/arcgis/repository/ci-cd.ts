@@ -27,8 +27,8 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
     on: {
       push: {
         branches: [branch, stagingBranches],
-        // What is delivered for other environments changes nothing that runs: it must not deploy everything again.
-        "paths-ignore": [".env", settingsPath(config, "dev.json"), settingsPath(config, "staging.json")],
+        // What is delivered for dev changes nothing that runs: it must not deploy everything again.
+        "paths-ignore": [".env", settingsPath(config, "dev.json")],
       },
       pull_request: {},
     },

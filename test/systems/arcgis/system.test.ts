@@ -421,7 +421,7 @@ describe("arcgis", () => {
       [
         "GHCR_TOKEN the Docker host: prefect-worker stack config",
         "POSTGRES_PASSWORD the Docker host made by the program",
-        "PREFECT_AUTH_STRING the Docker host made by the program",
+        "PREFECT_AUTH_STRING the Docker host, and every flow's container made by the program",
         "REDIS_PASSWORD the Docker host made by the program",
         "PREFECT_API_KEY Sua-Org/pipelines-arcgis environment production made by the program",
         "key of arcgis-flows@rj-smas.iam.gserviceaccount.com the Docker host: volume arcgis-prod-google made by the program",
@@ -452,7 +452,7 @@ describe("arcgis", () => {
       ],
       prod: [
         made("POSTGRES_PASSWORD", "the Docker host"),
-        made("PREFECT_AUTH_STRING", "the Docker host"),
+        made("PREFECT_AUTH_STRING", "the Docker host, and every flow's container"),
         made("REDIS_PASSWORD", "the Docker host"),
         made("PREFECT_API_KEY", `${at} environment production`),
         made("key of arcgis-flows@rj-smas.iam.gserviceaccount.com", "the Docker host: volume arcgis-prod-google"),

@@ -29,7 +29,7 @@ describe("arcgis' ci_cd.yml", () => {
     jobs = workflow.jobs;
   });
 
-  const ignored = (folder: string) => [".env", `${folder}/settings/dev.json`, `${folder}/settings/staging.json`];
+  const ignored = (folder: string) => [".env", `${folder}/settings/dev.json`];
 
   it("is started by a push to the default branch or one of staging, unless it brings other environments' values alone, and by a pull request", async () => {
     assert.deepEqual(workflow.on, {
