@@ -4,6 +4,7 @@ import { imageReference } from "../../components/docker/names.ts";
 import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import * as google from "../../components/google/names.ts";
+import type { FlowSettings } from "../../components/prefect/deployments.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
 import { type Problem, pattern, whole } from "../../components/schema.ts";
 import { cron, timeOfDay, timeZone } from "../../components/time.ts";
@@ -205,16 +206,6 @@ type Parsed = z.output<typeof schema>;
 /** The host's part of the config. */
 export type HostConfig = z.output<typeof host>;
 
-/** A flow as the system sees it: short form and `defaults` resolved. */
-export interface FlowConfig {
-  name: string;
-  entrypoint: string;
-  schedule?: string;
-  timezone: string;
-  concurrency: number;
-  memory?: string;
-}
-
 /** arcgis's part of a stack's config, everything resolved. */
 export type ArcgisConfig = Omit<Parsed, "flows" | "defaults" | "bucket" | "deletionPolicy" | "prefect"> & {
   /** The value of MODE. */
@@ -225,7 +216,8 @@ export type ArcgisConfig = Omit<Parsed, "flows" | "defaults" | "bucket" | "delet
   host?: HostConfig;
   /** The stack that owns the host, where this one uses it. */
   hostOf?: string;
-  flows: FlowConfig[];
+  /** Short form and `defaults` resolved. */
+  flows: FlowSettings[];
 };
 
 /** Fills in what follows from the environment's name and from other keys. */
