@@ -1,7 +1,7 @@
 /** make bench: measures the render in processes of its own and writes its part of docs/benchmarks.md. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { machine, median, writeSection } from "./bench/section.ts";
+import { equidadeAlone, machine, median, writeSection } from "./bench/section.ts";
 import { root } from "./engine.ts";
 import { artefacts } from "./render/artefacts.ts";
 import { check } from "./render/checks.ts";
@@ -9,7 +9,8 @@ import { declare, firstResource } from "./render/program.ts";
 import { readStackFile } from "./render/stack-file.ts";
 
 const runs = 5;
-const sizes = [3, 10, 100, 1000];
+/** Numbers of functions; 0 is prod as it is. */
+const sizes = [0, 10, 100, 1000];
 
 /** One process' figures: milliseconds since it started, MiB. */
 interface Figures {
@@ -20,12 +21,15 @@ interface Figures {
   memory: number;
 }
 
-/** What prod takes with its functions replaced by `count` others; run in a process of its own. */
+/** What prod takes, or its equidade alone with `count` functions; run in a process of its own. */
 async function measure(count: number): Promise<Figures> {
   const stackFile = readStackFile(root, "prod");
   const equidade = JSON.parse(stackFile.config["esteira:equidade"]!) as object;
   const functions = Array.from({ length: count }, (_, index) => `cloud-function-${index + 1}`);
-  const config = { ...stackFile.config, "esteira:equidade": JSON.stringify({ ...equidade, functions }) };
+  const config =
+    count === 0
+      ? stackFile.config
+      : { ...equidadeAlone(stackFile.config), "esteira:equidade": JSON.stringify({ ...equidade, functions }) };
   const declaration = await declare(root, "prod", { ...stackFile, config });
   const declared = performance.now();
   await check(artefacts(declaration, "sua-org"));
@@ -64,14 +68,14 @@ function report(): string {
   return `Written by \`make bench\`; every figure is the median of whole processes, ${runs} a row (3 for 1,000 functions), counted
 from the process' start. ${machine}.
 
-The render of prod with its functions replaced by as many as the row says:
+The render of prod, and of its equidade alone with as many functions as the row says:
 
 | functions | resources | first resource | declared | with all checks | ms a resource | peak memory |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${rows
   .map(
     ({ count, resources, first, declared, checked, memory }) =>
-      `| ${count} | ${resources} | ${(first / 1000).toFixed(2)} s | ${(declared / 1000).toFixed(2)} s | ${(checked / 1000).toFixed(2)} s | ${each(checked, resources)} | ${memory.toFixed(0)} MiB |`,
+      `| ${count || "prod as it is"} | ${resources} | ${(first / 1000).toFixed(2)} s | ${(declared / 1000).toFixed(2)} s | ${(checked / 1000).toFixed(2)} s | ${each(checked, resources)} | ${memory.toFixed(0)} MiB |`,
   )
   .join("\n")}
 

@@ -18,3 +18,11 @@ export function writeSection(heading: string, text: string): void {
   sections.splice(index < 0 ? sections.length : index, index < 0 ? 0 : 1, section);
   writeFileSync(file, `${head!.trim()}\n\n${sections.map((each) => each.trim()).join("\n\n")}\n`);
 }
+
+/** A stack's config with equidade alone: figures by number of functions are of functions. */
+export const equidadeAlone = <Value>(config: Readonly<Record<string, Value>>): Record<string, Value> =>
+  Object.fromEntries(
+    Object.entries(config).filter(
+      ([key]) => !/^(docker|kubernetes):/.test(key) && !/^esteira:(?!(equidade|ownerId|ownerType|secrets)$)/.test(key),
+    ),
+  );

@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { machine, median, writeSection } from "../../cli/bench/section.ts";
+import { equidadeAlone, machine, median, writeSection } from "../../cli/bench/section.ts";
 import { Engine, findPulumi, noEngine, root } from "../../cli/engine.ts";
 import { stacksIn } from "../../cli/render/stack-file.ts";
 import { callsTo } from "../parts.ts";
@@ -43,13 +43,13 @@ async function lifecycle(stack: string): Promise<string> {
   }
 }
 
-/** The preview of prod with so many functions, beside a raw loop of the same resources; by turns, so that both meet the same machine. */
+/** The preview of prod's equidade with so many functions, beside a raw loop of the same resources; by turns, so that both meet the same machine. */
 async function comparison(functions: number, runs: number): Promise<string> {
   const config = configOf("prod");
   const equidade = config["esteira:equidade"] as Config;
   const names = Array.from({ length: functions }, (_, index) => `cloud-function-${index + 1}`);
   const sandbox = await startSandbox(pulumi, "prod", {
-    ...config,
+    ...equidadeAlone(config),
     "esteira:equidade": { ...equidade, functions: names },
   });
   try {
@@ -101,7 +101,7 @@ of an \`up\` is the providers' own waiting: 10 s after each service account, 3 s
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${stacks.join("\n")}
 
-\`pulumi preview\` of prod with its functions replaced by as many as the row says, beside a raw loop of the same resources, one
+\`pulumi preview\` of prod's equidade alone with as many functions as the row says, beside a raw loop of the same resources, one
 constructor after the other without components. Medians of ${sizes.map(([functions, runs]) => `${runs} (${functions} functions)`).join(", ")}, taken by turns;
 memory is that of all processes together, providers included.
 
