@@ -27,7 +27,7 @@ interface SystemConfig {
   /** Whether it puts something on the stack's Docker host. @default it does not */
   usesDocker?(config: never): boolean;
   /** What is wrong with it in this stack, though not by itself; keys below its own. @default nothing */
-  problemsIn?(config: never, stack: string): Problem[];
+  problemsIn?(config: never): Problem[];
 }
 
 /** Every system under the name of its key. */
@@ -151,7 +151,7 @@ export function parseConfig(
     }
     const resolved = resolve(parsed as never, stack) as never;
     if (usesDocker?.(resolved)) dockerProblems(raw, stack, problems);
-    for (const { key, message } of problemsIn?.(resolved, stack) ?? []) {
+    for (const { key, message } of problemsIn?.(resolved) ?? []) {
       problems.push({ key: `esteira:${name}.${key}`, message });
     }
     const values = given[name] ?? {};

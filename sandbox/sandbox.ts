@@ -155,12 +155,12 @@ export const engineIn = (folder: string, pulumi: string, stack: string, parts: P
 const harmless = (config: Config): Config =>
   Object.fromEntries(
     Object.entries(config)
-      .filter(([key]) => wanted.has(key) || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key))
+      .filter(([key]) => asked.has(key) || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key))
       .map(([key, value]) => [key, key === "docker:host" ? "unix:///nobody/docker.sock" : value]),
   );
 
 /** Settings of providers that the program asks for itself. */
-const wanted = new Set(["github:owner", "docker:host"]);
+const asked = new Set(["github:owner", "docker:host"]);
 
 /** What the engine gets of the shell's environment: no account, project, cluster or backend of anybody's. */
 const inherited = () =>

@@ -102,7 +102,6 @@ export const literal = (text: string): string => text.replaceAll("$", "$$$$");
  */
 export function composeYaml(project: Project, header: string): string {
   checkProject(project);
-  const named = (things: readonly string[]) => things.map((thing) => [thing, { name: nameOf(project.name, thing) }]);
   const contents = Object.entries(project.services).flatMap(([service, { configs = {} }]) =>
     Object.entries(configs).map(([path, content]) => [configName(service, path), { content }]),
   );
@@ -118,7 +117,7 @@ export function composeYaml(project: Project, header: string): string {
           { name: nameOf(project.name, network), ...settings },
         ]),
       ),
-      volumes: Object.fromEntries(named(project.volumes)),
+      volumes: Object.fromEntries(project.volumes.map((volume) => [volume, { name: nameOf(project.name, volume) }])),
       ...(contents.length > 0 && { configs: Object.fromEntries(contents) }),
     },
     // Readers of YAML 1.1 take 06:00 and 80:80 for numbers, and no for false.

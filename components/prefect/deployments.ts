@@ -1,5 +1,5 @@
 /** A repository's prefect.yaml: what `prefect deploy` registers. @see https://docs.prefect.io/v3/how-to-guides/deployments/prefect-yaml */
-import { Document, isMap, type YAMLMap } from "yaml";
+import { Alias, Document, type YAMLMap } from "yaml";
 
 /** An environment that flows are deployed to. */
 export interface FlowEnvironment {
@@ -42,9 +42,11 @@ export interface DeploymentsArgs {
   flows: readonly FlowSettings[];
 }
 
-/** The name of a flow's deployment in an environment. */
-export const deploymentName = (flow: string, environment: string): string => `${flow}-${environment}`;
-
+/**
+ * The text of a prefect.yaml: one deployment a flow and environment, named `FLOW-ENVIRONMENT`. What an environment's
+ * deployments have in common stands once, under an anchor of its name.
+ * @param header lines of the comment at its top
+ */
 export function prefectYaml({ pool, networks, environments, flows }: DeploymentsArgs, header: string): string {
   const jobVariables = ({ image, env, volumes }: FlowEnvironment) => ({
     image,
@@ -64,7 +66,7 @@ export function prefectYaml({ pool, networks, environments, flows }: Deployments
       pull: [],
       deployments: flows.flatMap(({ name, entrypoint, schedule, timezone, concurrency, memory }) =>
         environments.map((environment) => ({
-          name: deploymentName(name, environment.name),
+          name: `${name}-${environment.name}`,
           entrypoint,
           version: environment.version,
           tags: [environment.name],
@@ -73,7 +75,9 @@ export function prefectYaml({ pool, networks, environments, flows }: Deployments
           work_pool: {
             name: pool,
             work_queue_name: environment.name,
-            job_variables: memory ? { "<<": environment.name, mem_limit: memory } : environment.name,
+            job_variables: memory
+              ? { "<<": new Alias(environment.name), mem_limit: memory }
+              : new Alias(environment.name),
           },
         })),
       ),
@@ -82,16 +86,7 @@ export function prefectYaml({ pool, networks, environments, flows }: Deployments
   );
   document.commentBefore = header.replace(/^/gm, " ");
   for (const { name } of environments) {
-    document.createAlias(document.getIn(["definitions", "job_variables", name], true) as YAMLMap, name);
-  }
-  const deployments = document.get("deployments") as { items: YAMLMap[] };
-  for (const deployment of deployments.items) {
-    const workPool = deployment.get("work_pool") as YAMLMap;
-    const variables = workPool.get("job_variables", true);
-    const aliasOf = (name: unknown) =>
-      document.createAlias(document.getIn(["definitions", "job_variables", String(name)], true) as YAMLMap);
-    if (isMap(variables)) variables.set("<<", aliasOf(variables.get("<<")));
-    else workPool.set("job_variables", aliasOf(workPool.get("job_variables")));
+    (document.getIn(["definitions", "job_variables", name]) as YAMLMap).anchor = name;
   }
   return document.toString({ lineWidth: 0 });
 }

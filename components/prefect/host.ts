@@ -125,7 +125,7 @@ export function prefectHost(settings: PrefectHostSettings): Project {
       ...hardened,
       image: image.redis,
       environment: { REDISCLI_AUTH: "${REDIS_PASSWORD}" },
-      // The password goes by standard input: arguments are for everybody to read.
+      // The password goes by a file in memory: arguments are for everybody to read.
       command: [
         "sh",
         "-c",

@@ -255,9 +255,10 @@ export const secretsOf = ({ host }: ArcgisConfig): Record<string, string> =>
 export const usesDocker = ({ host, hostOf }: ArcgisConfig): boolean => host !== undefined || hostOf !== undefined;
 
 /** What is wrong with it in this stack. */
-export function problemsIn({ host, hostOf, mode, branch, reviewers }: ArcgisConfig, stack: string): Problem[] {
+export function problemsIn(config: ArcgisConfig): Problem[] {
+  const { host, hostOf, mode, branch, reviewers } = config;
   const problems: Problem[] = [];
-  if (mode === "dev" && (host || hostOf !== undefined)) {
+  if (mode === "dev" && usesDocker(config)) {
     problems.push({ key: "prefect", message: "found in dev; expected nothing: its flows run by hand, with MODE=dev" });
   }
   if (host && mode === "staging") {
@@ -266,13 +267,13 @@ export function problemsIn({ host, hostOf, mode, branch, reviewers }: ArcgisConf
       message: "found in staging; expected in prod, which staging refers to by `stack: prod`",
     });
   }
-  if (hostOf !== undefined && (hostOf === stack || hostOf.endsWith(`/esteira/${stack}`))) {
+  if (hostOf !== undefined && (hostOf === mode || hostOf.endsWith(`/esteira/${mode}`))) {
     problems.push({
       key: "prefect.stack",
       message: `found "${hostOf}", which is this stack; expected the one that owns the host`,
     });
   }
-  if (reviewers && !host && hostOf === undefined) {
+  if (reviewers && !usesDocker(config)) {
     problems.push({
       key: "reviewers",
       message: "found without prefect; expected beside it: nothing is deployed otherwise",

@@ -3,7 +3,7 @@ import type { SystemFacts } from "../../audit/schema.ts";
 import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import type { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import type { PrefectHost } from "../../components/prefect/prefect-host.ts";
-import type { ArcgisArgs } from "./config.ts";
+import { type ArcgisArgs, usesDocker } from "./config.ts";
 import { authSecret, credentialsVolume, environmentName } from "./names.ts";
 
 /** What arcgis says of itself in the audit. */
@@ -14,7 +14,7 @@ export function factsOf(
   host?: PrefectHost,
 ): SystemFacts {
   const repository = `${hub.owner}/${config.repository}`;
-  const environments = config.host || config.hostOf ? [{ repository, name: environmentName(config.mode) }] : [];
+  const environments = usesDocker(config) ? [{ repository, name: environmentName(config.mode) }] : [];
   return {
     projects: [config.project],
     endpoints: host ? [{ name: "prefect", url: host.url, invokers: [] }] : [],
@@ -27,7 +27,8 @@ export function factsOf(
         origin: "stack config" as const,
       })),
       ...Object.keys(host?.values ?? {})
-        .filter((name) => !(name in secrets) && name !== "REGISTRY_TOKEN")
+        // That one is GHCR_TOKEN, told above.
+        .filter((name) => name !== "REGISTRY_TOKEN")
         .map((name) => ({
           name,
           // The worker hands its settings on to the containers that it starts.
