@@ -1,4 +1,5 @@
-import { buildPush, checkout, registryLogin, setupBuildx, setupPython } from "../../../components/github/actions.ts";
+import { checkout, setupPython } from "../../../components/github/actions.ts";
+import { buildAndPush, credentials, logIn, setUpBuilder } from "../../../components/github/registry/steps.ts";
 import { runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
 import type { ArcgisConfig } from "../config.ts";
 import { authSecret, environmentName, imageName, settingsPath, stagingBranches, tagPrefix } from "../names.ts";
@@ -21,7 +22,6 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
     { name: "Set up Python", uses: setupPython.uses, with: { "python-version": config.python } },
     { name: "Install", run: config.install },
   ];
-  const login = { registry: "ghcr.io", username: "${{ github.actor }}", password: "${{ github.token }}" };
   return {
     name: "CI/CD",
     on: {
@@ -76,28 +76,15 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         outputs: { image: "${{ steps.image.outputs.reference }}", digest: "${{ steps.build.outputs.digest }}" },
         steps: [
           checkOut,
-          { name: "Set up Buildx", uses: setupBuildx.uses },
-          { name: "Log in to GHCR", uses: registryLogin.uses, with: login },
+          setUpBuilder(),
+          logIn(),
           {
             name: "Name the image",
             id: "image",
             env: { IMAGE: image },
             run: 'echo "reference=$IMAGE" >> "$GITHUB_OUTPUT"',
           },
-          {
-            name: "Build and push",
-            id: "build",
-            uses: buildPush.uses,
-            with: {
-              context: ".",
-              push: true,
-              tags: "${{ steps.image.outputs.reference }}",
-              "cache-from": "type=gha",
-              "cache-to": "type=gha,mode=max",
-              provenance: "mode=max",
-              sbom: true,
-            },
-          },
+          buildAndPush("build", { tags: "${{ steps.image.outputs.reference }}" }),
         ],
       },
       "deploy-flows": {
@@ -112,7 +99,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         // Within the image itself: what can be deployed is what can be loaded there, by the Prefect that will run it.
         container: {
           image: `${imageName(owner, config)}@\${{ needs.build-push.outputs.digest }}`,
-          credentials: { username: login.username, password: login.password },
+          credentials,
           options: "--user 0",
         },
         steps: [
