@@ -1,0 +1,190 @@
+import { checkout, setupPython } from "../../../components/github/actions.ts";
+import {
+  buildAndPush,
+  giveTag,
+  type LookArgs,
+  logIn,
+  look,
+  setUpBuilder,
+} from "../../../components/github/registry/steps.ts";
+import { type Job, runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
+
+/** An environment, as its stack is called. */
+type Environment = "dev" | "staging" | "prod";
+
+/** Arguments of {@link publish}. */
+export interface PublishArgs {
+  environment: Environment;
+  /** The environment's name in GitHub. */
+  environmentName: string;
+  owner: string;
+  repository: string;
+  branch: string;
+  /** Without a tag, such as ghcr.io/sua-org/python-api-base. In lower case. */
+  image: string;
+  dockerfile: string;
+  /** The files that the Image Updater writes, by environment. */
+  valuesFiles: Readonly<Record<Environment, string>>;
+  /** Version of Python that the checks run on. */
+  python: string;
+  /** Command that installs what the checks need. */
+  install: string;
+  /** Commands that must succeed, each a step. */
+  checks: readonly string[];
+}
+
+/** Where an environment's workflow stands in the repository. */
+export const workflowPath = (environment: Environment): string => `.github/workflows/publish-${environment}.yml`;
+
+/** What starts an environment's workflow, and the tags among which Image Updater takes the highest. */
+const by = (number: string) => `v${[number, number, number].join("\\.")}`;
+const series: Record<Environment, string> = {
+  dev: `${by("(\\d+)")}-dev\\.(\\d+)`,
+  staging: `${by("(\\d+)")}-rc\\.(\\d+)`,
+  prod: by("(\\d+)"),
+};
+const tagFilter = { staging: "v[0-9]+.[0-9]+.[0-9]+-rc.[0-9]+", prod: "v[0-9]+.[0-9]+.[0-9]+" };
+
+/**
+ * From a push to an image whose tag the environment takes: a push to the branch is the next `-dev.N`, a tag is its own
+ * version. A final version is the image that staging has run, under one more tag; only a hotfix is built.
+ */
+export const publish = (args: PublishArgs): Workflow => {
+  const { environment, branch, valuesFiles } = args;
+  return {
+    name: `Publish (${environment})`,
+    on: {
+      push:
+        environment === "dev"
+          ? // What the Image Updater commits is what was published: built again it would go round for ever.
+            { branches: [branch], "paths-ignore": [valuesFiles.dev, valuesFiles.staging, valuesFiles.prod] }
+          : { tags: [tagFilter[environment]] },
+    },
+    permissions: {},
+    // Each push counts: one that waits is not thrown out by the next.
+    concurrency: { group: `publish-${environment}-\${{ github.ref }}`, "cancel-in-progress": false, queue: "max" },
+    jobs: { version: version(args), test: test(args), image: publication(args) },
+  };
+};
+
+/** Which version it is, whether it may be one, and what is left to do. Nothing of the repository's own is run here. */
+const version = (args: PublishArgs): Job => {
+  const { environment, branch } = args;
+  return {
+    name: "version",
+    // A fork's tags are no versions.
+    if: `github.repository == '${args.owner}/${args.repository}'`,
+    "runs-on": runner,
+    "timeout-minutes": 10,
+    permissions: { contents: "read", packages: "read" },
+    outputs: {
+      version: "${{ steps.version.outputs.version }}",
+      source: "${{ steps.version.outputs.source }}",
+      hotfix: "${{ steps.version.outputs.hotfix }}",
+      action: "${{ steps.look.outputs.action }}",
+    },
+    steps: [
+      {
+        name: "Check out",
+        uses: checkout.uses,
+        // The branch with all its history, also for a tag: checking out a tag may replace an annotated one by its commit.
+        with: { ref: branch, "fetch-depth": 0, "persist-credentials": false },
+      },
+      {
+        name: "Find the version",
+        id: "version",
+        shell: "python",
+        env: {
+          ENVIRONMENT: environment,
+          COMMIT: "${{ github.sha }}",
+          BRANCH: branch,
+          ...(environment !== "dev" && { TAG: "${{ github.ref_name }}" }),
+          ...(environment === "prod" && { STAGING_VALUES: args.valuesFiles.staging }),
+          GITHUB_TOKEN: "${{ github.token }}",
+        },
+        run: script(import.meta.url, "./version.py"),
+      },
+      look("look", { ...looked(args, "steps.version"), deniedIsAbsent: true }),
+    ],
+  };
+};
+
+const test = (args: PublishArgs): Job => ({
+  name: "test",
+  needs: "version",
+  // What is promoted was tested as a candidate.
+  if: "needs.version.outputs.action == 'build'",
+  "runs-on": runner,
+  "timeout-minutes": 30,
+  permissions: { contents: "read" },
+  steps: [
+    { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } },
+    { name: "Set up Python", uses: setupPython.uses, with: { "python-version": args.python } },
+    { name: "Install", run: args.install },
+    ...args.checks.map((run): Step => ({ run })),
+  ],
+});
+
+const publication = (args: PublishArgs): Job => {
+  const { environment, image } = args;
+  const { tag } = looked(args, "needs.version");
+  const builds = "steps.look.outputs.action == 'build'";
+  return {
+    name: "image",
+    needs: ["version", "test"],
+    if: "!cancelled() && (needs.test.result == 'success' || needs.version.outputs.action == 'tag')",
+    "runs-on": runner,
+    "timeout-minutes": 45,
+    environment: { name: args.environmentName },
+    permissions: { contents: "read", packages: "write" },
+    steps: [
+      // Again: tests and an approval may have taken long, and this job's token may read what it may write.
+      look("look", looked(args, "needs.version")),
+      { name: "Check out", if: builds, uses: checkout.uses, with: { "persist-credentials": false } },
+      setUpBuilder(builds),
+      logIn(builds),
+      buildAndPush("build", {
+        if: builds,
+        tags: `${image}:${tag}`,
+        dockerfile: args.dockerfile,
+        revision: "${{ github.sha }}",
+      }),
+      // One tag a push, the last one last: a run that is cut off in between is finished by the next.
+      giveTag("tag", {
+        name: environment === "prod" ? "Promote" : "Tag by commit",
+        if: "steps.look.outputs.target != ''",
+        image,
+        source: "${{ steps.look.outputs.source }}",
+        target: "${{ steps.look.outputs.target }}",
+      }),
+      {
+        name: "Say what was published",
+        if: "steps.look.outputs.action != 'nothing'",
+        env: {
+          IMAGE: image,
+          VERSION: tag,
+          DIGEST: "${{ steps.build.outputs.digest || steps.tag.outputs.digest }}",
+          REVISION: "${{ github.sha }}",
+          SOURCE: "${{ needs.version.outputs.source }}",
+          HOTFIX: "${{ needs.version.outputs.hotfix }}",
+          VALUES: args.valuesFiles[environment],
+          BRANCH: args.branch,
+          APPLICATION: `${args.repository}-${environment}`,
+          ENVIRONMENT: environment,
+        },
+        run: script(import.meta.url, "./published.sh"),
+      },
+    ],
+  };
+};
+
+/** @param from where the version's outputs are */
+const looked = ({ environment, image }: PublishArgs, from: "steps.version" | "needs.version"): LookArgs => ({
+  image,
+  tag: `\${{ ${from}.outputs.version }}`,
+  ...(environment === "prod" && { source: `\${{ ${from}.outputs.source }}` }),
+  ...(environment === "dev" && { doneTag: "sha-${{ github.sha }}" }),
+  series: series[environment],
+  // An older commit's run that failed may be run again: its image does no harm, and a version that nobody waits for no error.
+  ...(environment === "dev" && { ifLower: "warn" }),
+});
