@@ -149,9 +149,8 @@ def said(content):
 class Registry:
     def __init__(self, image, actions):
         host, _, self.name = image.partition("/")
-        if not re.fullmatch(r"[a-z0-9.-]+(:\d+)?", host) or not re.fullmatch(
-            r"[a-z0-9]+([._/-]+[a-z0-9]+)*", self.name
-        ):
+        part = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+        if not re.fullmatch(r"[a-z0-9.-]+(:\d+)?", host) or not re.fullmatch(rf"{part}(/{part})*", self.name):
             fail("Not an image", f"IMAGE is {image!r}: expected host/name in lower case, without a tag")
         local = host.split(":")[0] in ("127.0.0.1", "localhost")
         self.url = f"{'http' if local else 'https'}://{host}/v2/{self.name}"
@@ -202,9 +201,7 @@ class Registry:
     def ask(self, method, path, headers=None, body=None):
         """The answer, or None where there is no such thing. 401 is answered by logging in, once."""
         for last in (False, True):
-            status, got, content = request(
-                method, urllib.parse.urljoin(f"{self.url}/", path), headers or {}, self.authorization, body
-            )
+            status, got, content = request(method, f"{self.url}/{path}", headers or {}, self.authorization, body)
             if status == 401 and not last and got.get("WWW-Authenticate"):
                 self.log_in(got["WWW-Authenticate"])
                 continue

@@ -260,7 +260,7 @@ if ENV["ENVIRONMENT"] != "dev":
 refuse_off_main()
 version = dev_version() if ENV["ENVIRONMENT"] == "dev" else TAG
 source, hotfix = prod_source() if ENV["ENVIRONMENT"] == "prod" else ("", "")
-hotfix = re.sub(r"[^ -~]", " ", hotfix)[:200]
+hotfix = re.sub(r"[^ -~]", " ", hotfix)[:200].strip()
 with Path(ENV["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as output:
     output.write(f"version={version}\nsource={source}\nhotfix={hotfix}\n")
 print(f"{COMMIT} is {version}" + (f", promoted from {source}" if source else f", a hotfix: {hotfix}" if hotfix else ""))
