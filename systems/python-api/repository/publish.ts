@@ -36,13 +36,14 @@ export interface PublishArgs {
 /** Where an environment's workflow stands in the repository. */
 export const workflowPath = (environment: Environment): string => `.github/workflows/publish-${environment}.yml`;
 
-/** What starts an environment's workflow, and the tags among which Image Updater takes the highest. */
-const by = (number: string) => `v${[number, number, number].join("\\.")}`;
+/** The tags of images among which Image Updater takes the highest. */
+const triple = "v(\\d+)\\.(\\d+)\\.(\\d+)";
 const series: Record<Environment, string> = {
-  dev: `${by("(\\d+)")}-dev\\.(\\d+)`,
-  staging: `${by("(\\d+)")}-rc\\.(\\d+)`,
-  prod: by("(\\d+)"),
+  dev: `${triple}-dev\\.(\\d+)`,
+  staging: `${triple}-rc\\.(\\d+)`,
+  prod: triple,
 };
+/** The tags in git that start a workflow. The job refuses more: GitHub's patterns have no way to say "no leading zero". */
 const tagFilter = { staging: "v[0-9]+.[0-9]+.[0-9]+-rc.[0-9]+", prod: "v[0-9]+.[0-9]+.[0-9]+" };
 
 /**
@@ -87,7 +88,7 @@ const version = (args: PublishArgs): Job => {
       {
         name: "Check out",
         uses: checkout.uses,
-        // The branch with all its history, also for a tag: checking out a tag may replace an annotated one by its commit.
+        // The branch with all its history and all tags, for a tag as well: it has to be on the branch.
         with: { ref: branch, "fetch-depth": 0, "persist-credentials": false },
       },
       {
@@ -128,7 +129,8 @@ const test = (args: PublishArgs): Job => ({
 const publication = (args: PublishArgs): Job => {
   const { environment, image } = args;
   const { tag } = looked(args, "needs.version");
-  const builds = "steps.look.outputs.action == 'build'";
+  // Whatever has changed in the registry meanwhile: what was not tested is not built.
+  const builds = "steps.look.outputs.action == 'build' && needs.test.result == 'success'";
   return {
     name: "image",
     needs: ["version", "test"],
