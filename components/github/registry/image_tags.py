@@ -177,7 +177,7 @@ class Registry:
             self.refused(status, content, "asking for a token")
         try:
             answer = json.loads(content)
-            token = answer.get("token") or answer["access_token"]
+            token = str(answer.get("token") or answer["access_token"])
         except (ValueError, KeyError, AttributeError):
             fail("Registry", f"{shown(realm)} answers status {status} without a token{said(content)}")
         secrets.add(token)

@@ -162,7 +162,7 @@ describe("version.py", () => {
 
     it("does not publish a commit that is no longer on the branch", async () => {
       const old = commit("Overwritten");
-      git("commit", "--quiet", "--amend", "--message", "Other");
+      git("commit", "--quiet", "--amend", "--allow-empty", "--message", "Other");
       git("push", "--quiet", "--force", "origin", "main");
       await refuses(dev(old), "Not on the branch", new RegExp(`^${old} is no longer on main`));
     });
