@@ -1,7 +1,7 @@
 """Looks at an image's tags in a registry, or adds one, by the registry's HTTP API. A tag that exists is never moved.
 
 Reads COMMAND, IMAGE (host/name), TAG, REVISION (the commit that the image is made of), REGISTRY_USER, REGISTRY_TOKEN,
-GITHUB_OUTPUT, GITHUB_STEP_SUMMARY and, for tests, RETRY_BASE_SECONDS (2).
+GITHUB_OUTPUT, GITHUB_STEP_SUMMARY and, for tests, RETRY_BASE_SECONDS (2) and RETRY_MOST_SECONDS (60).
 
 COMMAND=look decides what is to be done so that IMAGE:TAG is the image of REVISION. Also reads, where not empty:
   SOURCE      the tag of an image that TAG is to be given to; without it the image is to be built
@@ -30,7 +30,7 @@ import urllib.request
 from pathlib import Path
 
 ENV = {name: value.strip() for name, value in os.environ.items()}
-ATTEMPTS, LONGEST_WAIT, LARGEST = 5, 60, 8 << 20
+ATTEMPTS, LARGEST = 5, 8 << 20
 REVISION_KEY = "org.opencontainers.image.revision"
 MANIFESTS = ", ".join(
     f"application/vnd.{kind}+json"
@@ -94,7 +94,7 @@ def wait_for(headers, attempt):
         seconds = date.timestamp() - time.time() if date else float(after)
     except (TypeError, ValueError):
         seconds = base * 2 ** (attempt - 1)
-    return min(max(seconds, 0) + base * random.SystemRandom().random(), LONGEST_WAIT)
+    return min(max(seconds, 0) + base * random.SystemRandom().random(), float(ENV.get("RETRY_MOST_SECONDS") or 60))
 
 
 def request(method, url, headers, authorization="", body=None):
@@ -356,8 +356,7 @@ def tag():
 try:
     {"look": look, "tag": tag}[ENV["COMMAND"]]()
 except Denied as denied:
-    first_look = ENV["COMMAND"] == "look" and ENV.get("IF_DENIED") == "absent" and not ENV.get("SOURCE")
-    if not first_look:
+    if ENV.get("IF_DENIED") != "absent" or ENV.get("SOURCE"):
         fail("Registry denies access", str(denied))
     print(clean(f"{denied}. A package that does not exist yet may answer so too: taken for not published", 800))
     done = ENV.get("DONE_TAG", "")

@@ -230,6 +230,11 @@ describe("image_tags.py", () => {
         await refuses(looks({ SERIES: FINAL }), "Not the highest version", /:v7\.0\.0 is published/);
       });
 
+      it("does not hold a tag against itself that the list still has", async () => {
+        answers("tags/list?n=1000", { body: { tags: ["v1.0.0"] } });
+        await decides(looks({ SERIES: FINAL }), toBuild);
+      });
+
       it("finds none in an image that does not exist yet", () => decides(looks({ SERIES: FINAL }), toBuild));
 
       it("stands a list that says null", async () => {
@@ -386,6 +391,12 @@ describe("image_tags.py", () => {
       assert.match(output, /: RemoteDisconnected: .*, at attempt 3;/);
     });
 
+    it("is not waited for as long as it says where that would hang the job", async () => {
+      answers("manifests/v1.0.0", { status: 429, headers: { "retry-after": "3600" } }, { status: 404 });
+      const output = await decides(looks({ RETRY_MOST_SECONDS: "0.1" }), toBuild);
+      assert.match(output, /trying again in 0\.1 s/);
+    });
+
     for (const answer of [
       { status: 429, headers: { "retry-after": "soon" } },
       { status: 500 },
@@ -413,6 +424,7 @@ describe("image_tags.py", () => {
         "Registry does not know the token",
         /: status 401 \(UNAUTHORIZED: authentication required\) when GET manifests\/v1\.0\.0: REGISTRY_TOKEN is not valid/,
       );
+      assert.equal(registry.server.requests.filter(({ path }) => path.startsWith("/token")).length, 1);
       registry.reset();
       registry.add("v1.0.0-rc.1", A);
       registry.expect("v1.0.0");
