@@ -22,6 +22,7 @@ import { find, merge, pullDrifts, pullSnapshot, pulls } from "./pulls.ts";
 import { rulesetDrifts, rulesetSnapshot, rulesets } from "./rulesets.ts";
 import { type Account, type Handlers, heads, type Repository, State, ValidationFailed } from "./state.ts";
 import type { Vault } from "./vault.ts";
+import { webhookDrifts, webhookSnapshot, webhooks } from "./webhooks.ts";
 
 export interface GitHubArgs {
   owner: Account;
@@ -56,7 +57,7 @@ export class GitHub implements Api {
     this.#token = token;
     this.#limit = rateLimit;
     this.expect(repositories);
-    const subjects = [accounts, contents, actions, environments, rulesets, pulls];
+    const subjects = [accounts, contents, actions, environments, rulesets, pulls, webhooks];
     const handlers: Handlers = Object.assign({}, ...subjects.map((subject) => subject(this.#state)));
     this.#openApi = describe(Object.keys(handlers));
     this.handlers = Object.fromEntries(
@@ -117,6 +118,7 @@ export class GitHub implements Api {
             environments: environmentSnapshot(repository, vault),
             rulesets: rulesetSnapshot(repository),
             pulls: pullSnapshot(repository),
+            webhooks: webhookSnapshot(repository),
           },
         ]),
       ),
@@ -136,6 +138,7 @@ export class GitHub implements Api {
         ...environmentDrifts(state, repository),
         ...rulesetDrifts(state, repository),
         ...pullDrifts(state, repository),
+        ...webhookDrifts(state, repository),
       ]),
     ];
   }

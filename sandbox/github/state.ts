@@ -6,6 +6,7 @@ import { Git, type Person } from "./git.ts";
 import type { Pull } from "./pulls.ts";
 import type { Ruleset } from "./rulesets.ts";
 import { Vault } from "./vault.ts";
+import type { Webhook } from "./webhooks.ts";
 
 export interface Account {
   login: string;
@@ -41,6 +42,7 @@ export class Repository {
   readonly vault = new Vault();
   readonly environments = new Map<string, Environment>();
   readonly rulesets = new Map<number, Ruleset>();
+  readonly webhooks = new Map<number, Webhook>();
   readonly pulls: Pull[] = [];
 
   constructor(name: string, id: number, createdAt: string) {

@@ -427,6 +427,88 @@ describe("The stand-in of GitHub", () => {
     });
   });
 
+  describe("webhooks", () => {
+    const url = "https://argocd.example.com/api/webhook";
+    const create = (config: object = {}, more = {}) =>
+      client.repos.createWebhook({ ...api, config: { url, content_type: "json", ...config }, ...more });
+    const errorsOf = async (call: Promise<unknown>) => (await refused(call, 422, "Validation Failed")).errors;
+    const custom = (message: string) => [{ resource: "Hook", code: "custom", message }];
+    const held = () => {
+      const { api } = github.snapshot()["repositories"] as Record<string, { webhooks: object[] }>;
+      return api!.webhooks;
+    };
+
+    it("are made, read, listed and deleted, and tell that there is a secret", async () => {
+      const { status, data, headers } = await create({ secret: "s3cret" });
+      assert.equal(status, 201);
+      assert.equal(headers.location, data.url);
+      assert.equal(data.url, `${server.url}/api/v3/repos/acme/api/hooks/${data.id}`);
+      const { type, name, active, events, config, last_response } = data;
+      assert.deepEqual(
+        { type, name, active, events, config, last_response },
+        {
+          type: "Repository",
+          name: "web",
+          active: true,
+          events: ["push"],
+          config: { url, content_type: "json", insecure_ssl: "0", secret: "********" },
+          last_response: { code: null, status: "unused", message: null },
+        },
+      );
+      const id = { ...api, hook_id: data.id };
+      assert.deepEqual((await client.repos.getWebhook(id)).data, data);
+      const other = (await create({ url: "https://other.example.com", insecure_ssl: 1 }, { events: ["fork"] })).data;
+      assert.deepEqual(other.config, {
+        url: "https://other.example.com",
+        content_type: "json",
+        insecure_ssl: "1",
+      });
+      assert.deepEqual(await client.paginate(client.repos.listWebhooks, { ...api, per_page: 1 }), [data, other]);
+      assert.deepEqual((await client.repos.listWebhooks({ ...api, repo: "package" })).data, []);
+      await client.repos.deleteWebhook(id);
+      await refused(client.repos.getWebhook(id), 404, "Not Found");
+      await refused(client.repos.deleteWebhook(id), 404, "Not Found");
+    });
+
+    it("are changed: a config as a whole, its secret with it; events by name too", async () => {
+      const { data } = await create({ secret: "s3cret" });
+      const update = (more: object) => client.repos.updateWebhook({ ...api, hook_id: data.id, ...more });
+      const changed = (await update({ active: false, add_events: ["fork"], remove_events: ["push"] })).data;
+      assert.deepEqual([changed.active, changed.events], [false, ["fork"]]);
+      assert.ok(changed.updated_at > data.updated_at);
+      const kept = { url, content_type: "json", insecure_ssl: "0", active: false, events: ["fork"] };
+      assert.deepEqual(held(), [{ ...kept, secret: "s3cret" }]);
+      await update({ config: { url, content_type: "json", secret: "another" } });
+      assert.deepEqual(held(), [{ ...kept, secret: "another" }]);
+      assert.equal((await update({ config: { url } })).data.config.secret, undefined);
+      assert.deepEqual(held(), [{ ...kept, content_type: "form", secret: undefined }]);
+      assert.deepEqual(
+        await errorsOf(update({ config: { secret: "x" } })),
+        custom("Config must contain URL for webhooks"),
+      );
+    });
+
+    it("share a config only where they share no event", async () => {
+      const { data } = await create({ secret: "s3cret" });
+      const exists = custom("Hook already exists on this repository");
+      assert.deepEqual(await errorsOf(create({ secret: "s3cret" })), exists);
+      assert.deepEqual(await errorsOf(create({}, { events: ["fork", "push"] })), exists);
+      const other = (await create({}, { events: ["fork"] })).data;
+      const both = { ...api, hook_id: other.id, events: ["fork", "push"] };
+      assert.deepEqual(await errorsOf(client.repos.updateWebhook(both)), exists);
+      await create({ content_type: "form" });
+      assert.equal((await create({}, { repo: "package" })).status, 201);
+      await client.repos.deleteWebhook({ ...api, hook_id: data.id });
+      assert.equal((await client.repos.updateWebhook(both)).status, 200);
+    });
+
+    it("are held against the description", async () => {
+      await refused(create({ insecure_ssl: true }), 422, /^Invalid request\./);
+      await refused(create({}, { events: "push" }), 422, /events.* is not an array/);
+      assert.deepEqual(await errorsOf(client.repos.createWebhook(api)), custom("Config must contain URL for webhooks"));
+    });
+  });
+
   describe("rulesets", () => {
     const ruleset = { ...api, name: "main", target: "branch", enforcement: "active" } as const;
     const conditions = { ref_name: { include: ["~DEFAULT_BRANCH"], exclude: [] } };
@@ -654,6 +736,7 @@ describe("The stand-in of GitHub", () => {
       });
       const rules = [{ type: "deletion" }, { type: "update" }] as const;
       await client.repos.createRepoRuleset({ ...api, name: "main", enforcement: "active", rules: [...rules] });
+      await client.repos.createWebhook({ ...api, config: { url: "https://example.com/", secret: "s3cret" } });
     }
 
     it("is the same after the same changes, whatever the times, ids and keys", async () => {
@@ -705,9 +788,23 @@ describe("The stand-in of GitHub", () => {
         "variable deleted: api/prod REGION",
         "variable for a repository less: acme EVERYWHERE",
         "variable open to all repositories: acme EVERYWHERE",
+        "webhook deleted: api https://example.com/",
+        "webhook in another form: api https://example.com/",
+        "webhook of other events: api https://example.com/",
+        "webhook sent elsewhere: api https://example.com/",
+        "webhook switched off: api https://example.com/",
+        "webhook that trusts anybody: api https://example.com/",
+        "webhook without its secret: api https://example.com/",
+        "webhook's secret set anew: api https://example.com/",
       ]);
       const limited = github.drifts().flatMap(({ kind, unseen, unmended }) => (unseen || unmended ? [kind] : []));
-      assert.deepEqual(limited.sort(), ["branch deleted", "nobody reviews", "pull request closed", "secret set anew"]);
+      assert.deepEqual(limited.sort(), [
+        "branch deleted",
+        "nobody reviews",
+        "pull request closed",
+        "secret set anew",
+        "webhook's secret set anew",
+      ]);
       for (const title of titles) {
         const before = github.snapshot();
         const drift = github.drifts().find(({ what }) => what === title);
