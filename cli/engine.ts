@@ -160,3 +160,9 @@ export function errorsIn(out: string): string {
     return summary.split(/^(?:Outputs|Resources):$/m)[0]!.replaceAll(/^ *warning: .*\n/gm, "");
   }
 }
+
+/** A resource's type as the CLI shows it: without the module's file where that has the type's own name, `gcp:storage:Bucket`. */
+export const shown = (type: string): string =>
+  type.replace(/\/([^:/]+):([^:]+)$/, (end, file: string, name: string) =>
+    file === name[0]!.toLowerCase() + name.slice(1) ? `:${name}` : end,
+  );

@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { Engine, errorsIn, findPulumi, noEngine, root } from "./engine.ts";
-import { importIds, removals } from "./recover/import-ids.ts";
+import { Engine, errorsIn, findPulumi, noEngine, root, shown } from "./engine.ts";
+import { importId, importIds, removals } from "./recover/import-ids.ts";
 import { type Services, servicesOf } from "./recover/services.ts";
 import { computed, type DeclaredResource, declare } from "./render/program.ts";
 import { isUsage, readStackFile, UsageError } from "./render/stack-file.ts";
@@ -74,7 +74,7 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
         tell(`in the way: ${resource.name} (${resource.inputs["name"]})`);
         continue;
       }
-      const found = await importIds[resource.type]?.(resource.inputs, services);
+      const found = await importId(resource, services);
       // A part that only a provider could tell.
       const id = found?.includes(computed) ? undefined : found;
       if (id) known.push({ resource, id });
@@ -123,7 +123,7 @@ const exists = /already exist|already own it|must be unique|already in use by co
 
 /** What one resource, or the stack, has to say at the end of an `up`. */
 interface Diagnostics {
-  /** The resource's type without its module's file, as the CLI shows it: `gcp:storage:Bucket`. */
+  /** The resource's type as the CLI shows it. */
   type: string;
   name: string;
   errors: string;
@@ -149,9 +149,6 @@ async function up(engine: Engine, stack: string) {
   const others = diagnostics.filter((each) => !refusals.includes(each)).map(({ errors }) => errors);
   return { code, refusals, errors: error.trim() ? [...others, error.trim()] : others };
 }
-
-/** A type as the CLI shows it. */
-const shown = (type: string) => type.replace(/\/[^:]+/, "");
 
 /** Takes objects into the state, below the parents that the program gives them. */
 async function adopt(engine: Engine, stack: string, refused: Refused[]): Promise<void> {

@@ -48,6 +48,19 @@ export const importIds: Record<string, (inputs: Inputs, services: Services) => s
     const policy = policies.find(({ name, type = "branch" }) => name === pattern && type === kind);
     return policy && `${repository}:${environment}:${policy.id}`;
   },
+  "github:index/repositoryWebhook:RepositoryWebhook": async ({ repository, configuration, events }, { github }) => {
+    const webhooks = (await github(`repos/{owner}/${repository}/hooks?per_page=100`)) as {
+      id: number;
+      events: string[];
+      config: { url?: string };
+    }[];
+    const { url } = configuration as { url: string };
+    // Others may have the same URL, for other events.
+    const shared = ({ events: theirs }: { events: string[] }) =>
+      theirs.some((each) => (events as string[]).includes(each));
+    const webhook = webhooks.find((each) => each.config.url === url && shared(each));
+    return webhook && `${repository}/${webhook.id}`;
+  },
   "github:index/repositoryPullRequest:RepositoryPullRequest": async (inputs, { owner, github }) => {
     const [repository, head, base] = [inputs["baseRepository"], inputs["headRef"], inputs["baseRef"]].map(String);
     const [pull] = (await github(
@@ -58,6 +71,19 @@ export const importIds: Record<string, (inputs: Inputs, services: Services) => s
     return pull && `${owner}:${repository}:${pull.number}`;
   },
 };
+
+/** The ID of the object that is in a resource's place; undefined where nothing here knows it. */
+export const importId = async (
+  { type, inputs }: { type: string; inputs: Inputs },
+  services: Services,
+): Promise<string | undefined> =>
+  type.startsWith("kubernetes:") ? objectId(inputs) : importIds[type]?.(inputs, services);
+
+/** A Kubernetes object of any kind. One without a name of its own gets one that nothing else has. */
+function objectId({ metadata }: Inputs): string | undefined {
+  const { namespace, name } = (metadata ?? {}) as { namespace?: string; name?: string };
+  return namespace && name ? `${namespace}/${name}` : name;
+}
 
 /**
  * By type: takes away an object that cannot be taken into a state, and that holds nothing. A container is one: providers

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { PassThrough } from "node:stream";
-import { Engine, findPulumi } from "../../cli/engine.ts";
+import { Engine, findPulumi, shown } from "../../cli/engine.ts";
 
 describe("the Pulumi CLI", () => {
   const folder = mkdtempSync(join(tmpdir(), "esteira-cli-"));
@@ -59,6 +59,12 @@ describe("the Pulumi CLI", () => {
     await once(shown, "data");
     return running;
   };
+
+  it("shows a type without its module's file, which a Kubernetes kind does not have", () => {
+    assert.equal(shown("gcp:storage/bucketObject:BucketObject"), "gcp:storage:BucketObject");
+    assert.equal(shown("kubernetes:core/v1:ConfigMap"), "kubernetes:core/v1:ConfigMap");
+    assert.equal(shown("pulumi:pulumi:Stack"), "pulumi:pulumi:Stack");
+  });
 
   it("is killed with all that it has started, be it in a group of its own", async () => {
     const engine = new Engine(command("hanging", "setsid sleep 600 & echo $!; wait"), folder);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { Engine, root } from "../../cli/engine.ts";
-import { importIds } from "../../cli/recover/import-ids.ts";
+import { importId, importIds } from "../../cli/recover/import-ids.ts";
 import { recover } from "../../cli/recover.ts";
 import { declare } from "../../cli/render/program.ts";
 import { readStackFile } from "../../cli/render/stack-file.ts";
@@ -173,6 +173,8 @@ describe("recover", () => {
 
   for (const words of [
     "Error creating Dataset: googleapi: Error 409: Already Exists: Dataset p:d, duplicate",
+    "POST https://api.github.com/repos/o/r/hooks: 422 Validation Failed [{Resource:Hook Field: Code:custom Message:Hook already exists on this repository}]",
+    'was not successfully created by the Kubernetes API server: secrets "x" already exists',
     "googleapi: Error 409: Your previous request to create the named bucket succeeded and you already own it., conflict",
   ]) {
     it(`knows by the provider's words that something exists: ${words}`, async () => {
@@ -188,6 +190,37 @@ describe("recover", () => {
       { owner: "o", github: assert.fail, docker: assert.fail },
     );
     assert.equal(await id, "projects/p/datasets/d");
+  });
+
+  it("knows what a webhook is called, by its URL and an event", async () => {
+    const type = "github:index/repositoryWebhook:RepositoryWebhook";
+    const url = "https://argocd.example.com/api/webhook";
+    const inputs = { repository: "r", events: ["push"], configuration: { url, secret: "[secret]" } };
+    const idAmong = async (...hooks: object[]) => {
+      const asked: string[] = [];
+      const services = { owner: "o", docker: assert.fail, github: async (path: string) => asked.push(path) && hooks };
+      const id = await importId({ type, inputs }, services);
+      assert.deepEqual(asked, ["repos/{owner}/r/hooks?per_page=100"]);
+      return id;
+    };
+    const others = [
+      { id: 5, events: ["push"], config: { url: "https://other.example.com" } },
+      { id: 6, events: ["push"], config: {} },
+      { id: 7, events: ["fork"], config: { url } },
+    ];
+    assert.equal(await idAmong(...others, { id: 8, events: ["fork", "push"], config: { url } }), "r/8");
+    assert.equal(await idAmong(...others), undefined);
+  });
+
+  it("knows what a Kubernetes object is called, whatever its kind", async () => {
+    const services = { owner: "o", github: assert.fail, docker: assert.fail };
+    const idOf = (type: string, metadata?: object) => importId({ type, inputs: { metadata } }, services);
+    const application = "kubernetes:argoproj.io/v1alpha1:Application";
+    assert.equal(await idOf(application, { namespace: "argocd", name: "shop" }), "argocd/shop");
+    assert.equal(await idOf("kubernetes:core/v1:Namespace", { name: "shop" }), "shop");
+    assert.equal(await idOf("kubernetes:core/v1:ConfigMap", { namespace: "shop" }), undefined);
+    assert.equal(await idOf("kubernetes:core/v1:ConfigMap"), undefined);
+    assert.equal(await idOf("github:index/repositoryFile:RepositoryFile", { name: "x" }), undefined);
   });
 
   describe("on a Docker host", () => {
