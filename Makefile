@@ -10,7 +10,7 @@ NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
 PYTHON_TOOLS := .tools/python.stamp
 SANDBOX := sandbox/node_modules/.package-lock.json .tools/google-apis.stamp
-KUBERNETES := .tools/kubernetes.stamp
+KUBERNETES := .tools/kubernetes.stamp .tools/argo-cd.stamp
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
 WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
@@ -93,6 +93,11 @@ $(PYTHON_TOOLS): test/tools/requirements.txt
 	mkdir -p .tools/bin && ln -sf ../python/bin/zizmor ../python/bin/shellcheck ../python/bin/ruff .tools/bin/
 	@touch $@
 
-$(KUBERNETES): $(wildcard sandbox/kubernetes/tools/*) $(wildcard sandbox/kubernetes/tools/crds/*)
+.tools/kubernetes.stamp: $(wildcard sandbox/kubernetes/tools/*)
 	sandbox/kubernetes/tools/build.sh
+	@touch $@
+
+# Apart from it: what stands in a cluster changes more often than what the cluster is built of.
+.tools/argo-cd.stamp: $(wildcard sandbox/kubernetes/argo-cd/*)
+	sandbox/kubernetes/argo-cd/get.sh
 	@touch $@

@@ -1,7 +1,7 @@
 /** A real Kubernetes API: the one that is named, or API server, controllers and scheduler on nodes that kwok plays. */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
 import { commandPath, Daemon, freePort, Missing, until } from "../daemon.ts";
 import type { Drift } from "../stand-in/api.ts";
@@ -13,56 +13,55 @@ export interface Kubernetes {
   kubeconfig: string;
   client: Client;
   /**
-   * What it holds beyond what it started with, sorted: `Deployment shop/orders`, `Namespace shop`. Not what comes and goes with
-   * other objects.
+   * What it holds beyond what it started with, sorted: `Deployment shop/orders`, `Namespace shop`, and of what is installed each
+   * key that is not as it was: `Secret argocd/argocd-secret: webhook.github.secret`. Not what comes and goes with other objects.
    */
   objects(): Promise<string[]>;
-  /** Each of them could be deleted behind somebody's back. */
+  /** Each of them could be deleted behind somebody's back, and a key that was added to what is installed taken away. */
   drifts(): Promise<Drift[]>;
-  /** Deletes all of that, and waits until it is gone. */
+  /** Deletes all of that, waits until it is gone, and makes what is installed as it was. */
   reset(): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface KubernetesOptions {
-  /**
-   * Files or folders of objects that are there before any stack, definitions of kinds above all.
-   * @default what `make` got: Argo CD's definitions
-   */
-  objects?: string[];
-}
-
 const tools = join(import.meta.dirname, "../../.tools/kubernetes");
+/** Of kinds: Argo CD's and its Image Updater's. */
+const definitions = join(tools, "definitions");
+/** What an installation of these has before any stack: a folder for each namespace. */
+const installation = join(tools, "installed");
 const commands = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"] as const;
 
 /**
- * Starts a cluster below a folder. It listens on 127.0.0.1 only and ends with this process.
+ * Starts a cluster below a folder, with the kinds, the namespace and the objects of an Argo CD, and no Argo CD. It listens on
+ * 127.0.0.1 only and ends with this process.
  *
  * `SANDBOX_KUBECONFIG` names another one instead, say of kind or k3d, which is then used as it is. It is for the sandbox alone:
  * stacks are destroyed there, and a reset deletes whatever was not there at the start. The ordinary KUBECONFIG is never used.
  *
  * @throws Missing where there is neither
  */
-export async function startKubernetes(folder: string, options: KubernetesOptions = {}): Promise<Kubernetes> {
+export async function startKubernetes(folder: string): Promise<Kubernetes> {
   const named = process.env["SANDBOX_KUBECONFIG"];
   if (named && !existsSync(named)) throw new Missing(`SANDBOX_KUBECONFIG names ${named}, which is not there`);
-  const { objects = foldersOf(join(tools, "definitions")) } = options;
   const { kubeconfig, daemons } = named ? { kubeconfig: named, daemons: [] } : await startCluster(folder);
   const close = async () => {
     for (const daemon of daemons.toReversed()) await daemon.stop();
   };
   try {
     const client = new Client(kubeconfig);
-    for (const file of objects.flatMap(filesOf)) await applyAll(client, file);
+    // A cluster of its own has them already.
+    if (named) await define(client);
+    const installed = await install(client);
     const first = new Set((await allObjects(client)).map(nameOf));
     const added = async () => (await allObjects(client)).filter((object) => !first.has(nameOf(object)));
+    const changed = () => changesOf(client, installed);
     return {
       name: "Kubernetes",
       kubeconfig,
       client,
-      objects: async () => (await added()).map(nameOf).sort(),
-      drifts: async () =>
-        (await added()).map((object) => ({
+      objects: async () => [...(await added()).map(nameOf), ...(await changed()).map(({ name }) => name)].sort(),
+      drifts: async () => [
+        ...(await added()).map((object) => ({
           what: `${nameOf(object)}: deleted`,
           kind: `${object.kind}: deleted`,
           object: object.metadata.name,
@@ -73,7 +72,19 @@ export async function startKubernetes(folder: string, options: KubernetesOptions
             await until(`${nameOf(object)} gone`, async () => !(await client.get(path)));
           },
         })),
-      reset: () => deleteAll(client, added),
+        ...(await changed())
+          .filter(({ isNew }) => isNew)
+          .map(({ name, object, restore }) => ({
+            what: `${name}: taken away`,
+            kind: `${object.kind}: key taken away`,
+            object: object.metadata.name,
+            apply: restore,
+          })),
+      ],
+      reset: async () => {
+        for (const { restore } of await changed()) await restore();
+        await deleteAll(client, added);
+      },
       close,
     };
   } catch (error) {
@@ -84,11 +95,12 @@ export async function startKubernetes(folder: string, options: KubernetesOptions
 
 async function startCluster(folder: string): Promise<{ kubeconfig: string; daemons: Daemon[] }> {
   const paths = Object.fromEntries(commands.map((name) => [name, commandPath(name)]));
-  const missing = commands.filter((name) => !paths[name]);
   const stages = join(tools, "stages");
-  if (missing.length > 0 || !existsSync(stages)) {
+  const missing: string[] = commands.filter((name) => !paths[name]);
+  missing.push(...[stages, definitions, installation].filter((path) => !existsSync(path)));
+  if (missing.length > 0) {
     throw new Missing(
-      `there is no ${missing.join(", ") || stages}: \`make kubernetes\` builds it, or SANDBOX_KUBECONFIG names a cluster`,
+      `there is no ${missing.join(", ")}: \`make kubernetes\` builds it, or SANDBOX_KUBECONFIG names a cluster`,
     );
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -164,6 +176,8 @@ async function startCluster(folder: string): Promise<{ kubeconfig: string; daemo
       "--use-service-account-credentials",
     ]);
     start("kube-scheduler", [`--kubeconfig=${kubeconfig}`, "--secure-port=0", "--leader-elect=false"]);
+    // It has stages for objects of these kinds, and ends where it finds none such.
+    await define(client);
     start("kwok", [
       `--kubeconfig=${kubeconfig}`,
       "--manage-all-nodes",
@@ -212,18 +226,63 @@ const kubeconfigOf = (server: string, certificate: Buffer, token: string) =>
 
 const foldersOf = (folder: string) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []);
 
-/** A file itself, or the YAML files of a folder. */
-const filesOf = (path: string): string[] =>
-  path.endsWith(".yaml")
-    ? [path]
-    : foldersOf(path).filter((name) => name.endsWith(".yaml") && !name.endsWith("/kustomization.yaml"));
+/** The YAML files of a folder. */
+const filesOf = (folder: string) =>
+  foldersOf(folder).filter((name) => name.endsWith(".yaml") && !name.endsWith("/kustomization.yaml"));
 
-/** Applies a file's objects, and waits until the kinds that they define are served. */
-async function applyAll(client: Client, file: string): Promise<void> {
+const define = async (client: Client) => {
+  for (const file of foldersOf(definitions).flatMap(filesOf)) await applyAll(client, file);
+};
+
+/** @returns what is there now before any stack */
+async function install(client: Client): Promise<KubernetesObject[]> {
+  const objects: KubernetesObject[] = [];
+  for (const folder of foldersOf(installation)) {
+    const namespace = basename(folder);
+    await client.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    for (const file of filesOf(folder)) objects.push(...(await applyAll(client, file, namespace)));
+  }
+  return objects;
+}
+
+/** One key of an installed object's data that is not as it was. */
+interface Change {
+  name: string;
+  /** The key was not there at all. */
+  isNew: boolean;
+  object: KubernetesObject;
+  restore(): Promise<void>;
+}
+
+type Data = Record<string, string | undefined>;
+
+async function changesOf(client: Client, installed: KubernetesObject[]): Promise<Change[]> {
+  const changes = installed.map(async (object) => {
+    const path = await client.pathOf(object);
+    const before = (object["data"] ?? {}) as Data;
+    const now = ((await client.get(path))?.["data"] ?? {}) as Data;
+    const keys = Object.keys({ ...before, ...now }).filter((key) => before[key] !== now[key]);
+    return keys.map((key) => ({
+      name: `${nameOf(object)}: ${key}`,
+      isNew: before[key] === undefined,
+      object,
+      restore: async () => {
+        const data = { [key]: before[key] ?? null };
+        await client.request("PATCH", path, { data }, "application/merge-patch+json");
+      },
+    }));
+  });
+  return (await Promise.all(changes)).flat();
+}
+
+/** Applies a file's objects, and waits until the kinds that they define are served. @param namespace of those that name none */
+async function applyAll(client: Client, file: string, namespace?: string): Promise<KubernetesObject[]> {
+  const applied: KubernetesObject[] = [];
   for (const document of parseAllDocuments(readFileSync(file, "utf8"))) {
     const object = document.toJS() as KubernetesObject | null;
     if (!object) continue;
-    await client.apply(object);
+    if (namespace) object.metadata.namespace ??= namespace;
+    applied.push(await client.apply(object));
     if (object.kind !== "CustomResourceDefinition") continue;
     const { group, names, versions } = object["spec"] as Definition;
     const { name: version } = versions.find(({ served }) => served)!;
@@ -232,6 +291,7 @@ async function applyAll(client: Client, file: string): Promise<void> {
       return list?.resources.some(({ kind }) => kind === names.kind);
     });
   }
+  return applied;
 }
 
 interface Definition {

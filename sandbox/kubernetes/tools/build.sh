@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the sandbox's Kubernetes is made of into .tools: API server, controllers, scheduler, etcd, kwok as the nodes; and
-# gets the definitions of Argo CD's kinds. Versions and digests are go.mod's and go.sum's.
+# Builds what the sandbox's Kubernetes is made of into .tools: API server, controllers, scheduler, etcd, kwok as the nodes.
+# Versions and digests are go.mod's and go.sum's.
 set -euo pipefail
 cd "$(dirname "$0")"
 tools=$(cd ../../.. && pwd)/.tools
@@ -19,12 +19,8 @@ go build -p 2 -trimpath -o "$tools/bin/" \
   k8s.io/kubernetes/cmd/kube-{apiserver,controller-manager,scheduler} sigs.k8s.io/kwok/cmd/kwok
 go build -p 2 -trimpath -ldflags "-s -w" -o "$tools/bin/etcd" go.etcd.io/etcd/server/v3
 
-rm -rf "$tools/kubernetes"
-mkdir -p "$tools"/kubernetes/{stages,objects,definitions/argo-cd}
+rm -rf "$tools"/kubernetes/{stages,objects}
+mkdir -p "$tools"/kubernetes/{stages,objects}
 kwok=$(go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)/kustomize/stage
 install -m 644 "$kwok"/{node,pod,volume}/fast/*-*.yaml "$tools/kubernetes/stages/"
 mv "$tools/kubernetes/stages/storage-class.yaml" "$tools/kubernetes/objects/"
-cd crds
-go mod download github.com/argoproj/argo-cd/v3
-argo=$(go list -m -f '{{.Dir}}' github.com/argoproj/argo-cd/v3)
-install -m 644 "$argo"/manifests/crds/*-crd.yaml "$tools/kubernetes/definitions/argo-cd/"

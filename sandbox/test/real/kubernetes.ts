@@ -92,6 +92,61 @@ describe("the sandbox's Kubernetes", function () {
     ]);
   });
 
+  it("has what an Argo CD and its Image Updater have before any stack", async () => {
+    const names = async (kind: string) => {
+      const path = `/api/v1/namespaces/argocd/${kind}`;
+      const { items } = await kubernetes.client.request<{ items: KubernetesObject[] }>("GET", path);
+      return items.map(({ metadata }) => metadata.name).filter((name) => name !== "kube-root-ca.crt");
+    };
+    assert.deepEqual(await names("secrets"), [
+      "argocd-image-updater-secret",
+      "argocd-notifications-secret",
+      "argocd-secret",
+    ]);
+    assert.deepEqual(await names("configmaps"), [
+      "argocd-cm",
+      "argocd-cmd-params-cm",
+      "argocd-gpg-keys-cm",
+      "argocd-image-updater-config",
+      "argocd-image-updater-ssh-config",
+      "argocd-notifications-cm",
+      "argocd-rbac-cm",
+      "argocd-ssh-known-hosts-cm",
+      "argocd-tls-certs-cm",
+    ]);
+  });
+
+  it("lets go what Argo CD's controller would let go, and keeps what somebody else's finalizer holds", async () => {
+    const finalizers = ["resources-finalizer.argocd.argoproj.io", "example.com/other"];
+    const path = "/apis/argoproj.io/v1alpha1/namespaces/argocd";
+    const make = (kind: string, name: string, finalizers: string[], spec: object) =>
+      kubernetes.client.apply({
+        apiVersion: "argoproj.io/v1alpha1",
+        kind,
+        metadata: { name, namespace: "argocd", finalizers },
+        spec,
+      });
+    const source = { repoURL: "https://example.com/orders.git", path: "." };
+    const destination = { server: "https://kubernetes.default.svc", namespace: "shop" };
+    await make("AppProject", "tenant", finalizers.slice(0, 1), {});
+    await make("Application", "orders", [`${finalizers[0]}/background`], { project: "tenant", source, destination });
+    await make("Application", "held", finalizers, { project: "tenant", source, destination });
+    const all = ["appprojects/tenant", "applications/orders", "applications/held"];
+    for (const name of all) await kubernetes.client.request("DELETE", `${path}/${name}`);
+    for (const name of all.slice(0, 2)) {
+      await until(`${name} gone`, async () => !(await kubernetes.client.get(`${path}/${name}`)));
+    }
+    const held = await until("the other finalizer alone", async () => {
+      const { metadata } = (await kubernetes.client.get(`${path}/applications/held`))!;
+      const left = metadata["finalizers"] as string[];
+      return left.length === 1 && left;
+    });
+    assert.deepEqual(held, ["example.com/other"]);
+    const freed = { metadata: { finalizers: null } };
+    await kubernetes.client.request("PATCH", `${path}/applications/held`, freed, "application/merge-patch+json");
+    await until("it gone too", async () => !(await kubernetes.client.get(`${path}/applications/held`)));
+  });
+
   it("knows Argo CD's kinds and refuses what breaks their schema, in the API's words", async () => {
     const destination = { server: "https://kubernetes.default.svc", namespace: "shop" };
     const source = { repoURL: "https://example.com/orders.git", path: "." };
@@ -123,6 +178,33 @@ describe("the sandbox's Kubernetes", function () {
 
   it("is empty again after a reset", async () => {
     await kubernetes.reset();
+    assert.deepEqual(await kubernetes.objects(), []);
+  });
+
+  it("tells each key that is not as it was in these, takes away an added one, and makes all as it was by a reset", async () => {
+    const path = "/api/v1/namespaces/argocd";
+    const merge = (name: string, data: object) =>
+      kubernetes.client.request("PATCH", `${path}/${name}`, { data }, "application/merge-patch+json");
+    const dataOf = async (name: string) => (await kubernetes.client.get(`${path}/${name}`))!["data"];
+    const [cm, hosts] = ["configmaps/argocd-cm", "configmaps/argocd-ssh-known-hosts-cm"];
+    const before = [await dataOf(cm), await dataOf(hosts)];
+    await merge("secrets/argocd-secret", { "webhook.github.secret": "eA==" });
+    await merge(cm, { url: "https://argocd.example.com", "resource.exclusions": "[]" });
+    await merge(hosts, { ssh_known_hosts: null });
+    const changed = [
+      "ConfigMap argocd/argocd-cm: resource.exclusions",
+      "ConfigMap argocd/argocd-cm: url",
+      "ConfigMap argocd/argocd-ssh-known-hosts-cm: ssh_known_hosts",
+      "Secret argocd/argocd-secret: webhook.github.secret",
+    ];
+    assert.deepEqual(await kubernetes.objects(), changed);
+    const drifts = (await kubernetes.drifts()).filter(({ kind }) => kind.endsWith("taken away"));
+    assert.deepEqual(drifts.map(({ what }) => what).sort(), [`${changed[1]}: taken away`, `${changed[3]}: taken away`]);
+    for (const drift of drifts) await drift.apply();
+    assert.equal(await dataOf("secrets/argocd-secret"), undefined);
+    assert.deepEqual(await kubernetes.objects(), [changed[0], changed[2]]);
+    await kubernetes.reset();
+    assert.deepEqual([await dataOf(cm), await dataOf(hosts)], before);
     assert.deepEqual(await kubernetes.objects(), []);
   });
 });
