@@ -36,11 +36,15 @@ interface Case {
   secretOf(part: Part): Promise<string | undefined>;
   /** A kind whose deletion takes the others along. */
   last?: string;
+  /** Lets somebody else have what the program would change. @returns the words by which it is refused, and the way back */
+  dispute?(part: Part): Promise<{ words: RegExp; settle(): Promise<void> }>;
 }
 
 interface Prepared {
   close(): Promise<void>;
 }
+
+const argoSecret = "/api/v1/namespaces/argocd/secrets/argocd-secret";
 
 const cases: Record<string, Case> = {
   kubernetes: {
@@ -49,21 +53,44 @@ const cases: Record<string, Case> = {
       "Application shop/delivery",
       "ConfigMap shop/settings",
       "Deployment shop/orders",
+      "ImageUpdater shop/images",
       "Ingress shop/door",
       "Job shop/migrate",
       "Namespace shop",
       "NetworkPolicy shop/fence",
+      "Secret argocd/argocd-secret: webhook.github.secret",
       "Secret shop/credentials",
       "Service shop/front",
       "Service shop/peers",
       "StatefulSet shop/ledger",
     ],
     secretOf: async ({ address }) => {
-      const path = "/api/v1/namespaces/shop/secrets/credentials";
-      const secret = await new Client(address).get<{ data: { PASSWORD: string } }>(path);
-      return secret && Buffer.from(secret.data.PASSWORD, "base64").toString();
+      const contentOf = async (secret: string, key: string) => {
+        const { data } = (await new Client(address).get<{ data: Record<string, string> }>(secret))!;
+        return Buffer.from(data[key]!, "base64").toString();
+      };
+      const value = await contentOf("/api/v1/namespaces/shop/secrets/credentials", "PASSWORD");
+      assert.equal(await contentOf(argoSecret, "webhook.github.secret"), value);
+      return value;
     },
     last: "Namespace: deleted",
+    dispute: async ({ address }) => {
+      const client = new Client(address);
+      const set = (value: string | null) => {
+        const data = { "webhook.github.secret": value };
+        return client.request("PATCH", `${argoSecret}?fieldManager=somebody`, { data }, "application/merge-patch+json");
+      };
+      const theirs = Buffer.from("theirs").toString("base64");
+      await set(theirs);
+      return {
+        words: /Apply failed with 1 conflict: conflict with "somebody" using v1: \.data\.webhook\.github\.secret/,
+        settle: async () => {
+          const { data } = (await client.get<{ data: object }>(argoSecret))!;
+          assert.deepEqual(data, { "webhook.github.secret": theirs });
+          await set(null);
+        },
+      };
+    },
   },
   docker: {
     makes: ["container shop-orders", "network shop-net", "volume shop-data"],
@@ -81,7 +108,7 @@ const cases: Record<string, Case> = {
   },
 };
 
-for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) {
+for (const [name, { makes, prepare, secretOf, last, dispute }] of Object.entries(cases)) {
   describe(`A program of ${name}`, function () {
     this.timeout(600_000);
     const secret = `canary-${randomBytes(12).toString("hex")}`;
@@ -143,7 +170,9 @@ for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) 
 
     it("finds each change made behind its back, and mends it", async () => {
       const kinds = [...new Set((await part.drifts()).map(({ kind }) => kind))];
-      assert.deepEqual(kinds.sort(), [...new Set(makes.map((each) => `${each.split(" ")[0]}: deleted`))].sort());
+      // A key of an object that others have made is named with it.
+      const kindOf = (each: string) => `${each.split(" ")[0]}: ${each.includes(": ") ? "key taken away" : "deleted"}`;
+      assert.deepEqual(kinds.sort(), [...new Set(makes.map(kindOf))].sort());
       await mend(kinds.filter((kind) => kind === last));
       await mend(kinds.filter((kind) => kind !== last));
       assert.equal(await secretOf(part), secret);
@@ -158,6 +187,16 @@ for (const [name, { makes, prepare, secretOf, last }] of Object.entries(cases)) 
       await assertStateEmpty(laid);
       assert.deepEqual(await held(laid), untouched);
     });
+
+    if (dispute) {
+      it("is refused what somebody else has set, and leaves it", async () => {
+        const { words, settle } = await dispute(part);
+        await assert.rejects(up(laid), words);
+        await laid.engine.run(["destroy", "--yes", "--skip-preview"]);
+        await settle();
+        assert.deepEqual(await held(laid), untouched);
+      });
+    }
 
     it("shows no secret: not in the state, its history or what the CLI prints", () => assertSecretsKept(laid));
   });

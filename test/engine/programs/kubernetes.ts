@@ -85,14 +85,37 @@ const project = new kubernetes.apiextensions.CustomResource("tenant", {
   ...named("tenant"),
   spec: { sourceRepos: [repoURL], destinations: [destination] },
 });
-new kubernetes.apiextensions.CustomResource("delivery", {
+const delivery = named("delivery").metadata;
+const application = new kubernetes.apiextensions.CustomResource("delivery", {
   ...argo,
   kind: "Application",
-  ...named("delivery"),
+  // With it Argo CD deletes what it has deployed, before the application goes.
+  metadata: { ...delivery, finalizers: ["resources-finalizer.argocd.argoproj.io"] },
   spec: {
     project: project.metadata.name,
     source: { repoURL, path: "deploy", targetRevision: "main" },
     destination,
     syncPolicy: { automated: { prune: true } },
   },
+});
+new kubernetes.apiextensions.CustomResource("images", {
+  apiVersion: "argocd-image-updater.argoproj.io/v1alpha1",
+  kind: "ImageUpdater",
+  ...named("images"),
+  spec: {
+    applicationRefs: [
+      { namePattern: application.metadata.name, images: [{ alias: "shop", imageName: "registry.invalid/shop:1.x" }] },
+    ],
+  },
+});
+
+// One key of a Secret that is Argo CD's own.
+new kubernetes.core.v1.SecretPatch("argocd-secret", {
+  metadata: {
+    namespace: "argocd",
+    name: "argocd-secret",
+    // By another name after each create the key of one whose answer was lost would be somebody else's.
+    annotations: { "pulumi.com/patchFieldManager": "shop" },
+  },
+  data: { "webhook.github.secret": password.apply((text) => Buffer.from(text).toString("base64")) },
 });
