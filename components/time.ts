@@ -19,6 +19,22 @@ export const cron = z
   }, expected(cronSentence))
   .describe(cronSentence);
 
+/**
+ * When a schedule comes next, strictly after a time, on the clock of UTC.
+ * @param after milliseconds since 1970
+ * @returns undefined if it never comes
+ */
+export function nextStart(schedule: string, after: number): number | undefined {
+  let clock = clocks.get(schedule);
+  if (!clock) {
+    clock = new Cron(schedule, { mode: "5-part", timezone: "UTC", paused: true });
+    clocks.set(schedule, clock);
+  }
+  return clock.nextRun(new Date(after))?.getTime();
+}
+
+const clocks = new Map<string, Cron>();
+
 const timeZoneSentence = "a time zone of the IANA database, such as America/Sao_Paulo";
 
 /** The name of a time zone. */
@@ -37,3 +53,19 @@ export const timeZone = z
 
 /** A time of the day. */
 export const timeOfDay = pattern(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'a time of the day in quotes, such as "06:00"');
+
+const instantSentence = 'a time in UTC, to the minute and in quotes, such as "2026-11-28T07:00Z"';
+
+/** A point in time. */
+export const instant = z
+  .string({ error: () => instantSentence })
+  .regex(/^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](:00)?Z$/, {
+    error: () => instantSentence,
+    abort: true,
+  })
+  // 30 February is another day to JavaScript.
+  .refine((text) => {
+    const time = new Date(text);
+    return !Number.isNaN(time.getTime()) && time.toISOString().startsWith(text.slice(0, 16));
+  }, expected(instantSentence))
+  .describe(instantSentence);

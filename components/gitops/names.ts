@@ -1,0 +1,95 @@
+/** What Argo CD and its Image Updater take, and what they only seem to take: the vocabulary that config schemas are made of. */
+import { z } from "zod";
+import { expected, oneOf, pattern } from "../schema.ts";
+import { cron, nextStart, timeZone } from "../time.ts";
+import type { SyncWindow } from "./sync-windows.ts";
+
+const scheduleSentence =
+  "a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0 and not 7, every step above 1, * in no list";
+
+/** When a window opens. Argo CD takes a schedule that never comes for one that is always on. */
+const schedule = cron
+  .refine((text) => {
+    const [, , , , dayOfWeek = ""] = text.split(/ +/);
+    return !/(^|[-,])7/.test(dayOfWeek) && !/\/0*1(?![0-9])|\*,|,\*/.test(text);
+  }, expected(scheduleSentence))
+  .refine(comes, expected("a schedule that comes, which 0 0 30 2 * never does"));
+
+function comes(text: string): boolean {
+  try {
+    return nextStart(text, Date.UTC(2024, 0)) !== undefined;
+  } catch {
+    // Said already.
+    return true;
+  }
+}
+
+/** How long a window stays open. Go, in which it is read, has no days. */
+const duration = pattern(
+  /^(?=.)([1-9][0-9]{0,3}h)?([1-9][0-9]{0,3}m)?$/,
+  "a duration in whole hours and minutes, such as 12h or 1h30m; a day is 24h",
+);
+
+const glob = pattern(/^[A-Za-z0-9*?][A-Za-z0-9*?.:/_-]*$/, "a name, in which * and ? may stand for others");
+const globs = z.array(glob, { error: () => "a list of names" }).min(1, { error: () => "at least one name" });
+
+/**
+ * A sync window in a stack's file.
+ * @example { kind: "allow", schedule: "0 6 * * 1-5", duration: "12h" }
+ */
+export const syncWindow = z.strictObject(
+  {
+    kind: oneOf(["allow", "deny"], "what the window does to syncs"),
+    schedule: schedule.describe("When it opens, in cron's five fields"),
+    duration: duration.describe("How long it stays open, in whole hours and minutes, such as 12h"),
+    timeZone: timeZone.default("UTC").describe("Time zone of the schedule; UTC by default"),
+    applications: globs.optional().describe("Applications that it holds for; the stack's own by default"),
+    namespaces: globs.optional().describe("Namespaces whose applications it holds for"),
+    clusters: globs.optional().describe("Names or addresses of clusters whose applications it holds for"),
+    andOperator: z
+      .boolean({ error: () => "true or false" })
+      .optional()
+      .describe("Whether all of these lists must match; one is enough by default"),
+    manualSync: z
+      .boolean({ error: () => "true or false" })
+      .optional()
+      .describe("Whether a sync by hand passes all the same"),
+    syncOverrun: z
+      .boolean({ error: () => "true or false" })
+      .default(true)
+      .describe("Whether a sync that started in time is finished; with false it is held half done till the next time"),
+    description: pattern(/^[^\n]{1,255}$/, "what the window is for: one line, at most 255 characters").optional(),
+  } satisfies Record<keyof SyncWindow, z.ZodType>,
+  { error: () => "an object with `kind`, `schedule` and `duration`" },
+);
+
+/** Whether a text is a regular expression of Go's as well as of JavaScript's, as far as tags need one. */
+const readAlike = (text: string): boolean => {
+  if (/\(\?(?!:)|\\[1-9pPkcuxB]|\[\[:/.test(text)) return false;
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The tags of an image that an environment takes: a regular expression, read by the Image Updater. */
+export const tagPattern = z
+  .string({ error: () => "a regular expression in quotes" })
+  .refine(readAlike, expected("a regular expression without look-around and back-references, which Go has not"))
+  .refine(
+    (text) => /^\^[^|]*[^\\]\$$/.test(text),
+    expected("a regular expression from ^ to $, without |: it must say the whole tag"),
+  )
+  .refine(
+    (text) => !readAlike(text) || !["latest", "v", "main"].some((tag) => new RegExp(text).test(tag)),
+    expected("a regular expression that takes versions alone: this one takes latest or the like"),
+  )
+  .describe("Tags that are taken, as a regular expression from ^ to $; never latest");
+
+/** A tag that is not taken though its pattern is. */
+export const ignoredTag = pattern(
+  /^[A-Za-z0-9_][A-Za-z0-9_.*?-]{0,127}$/,
+  "a tag, in which * and ? may stand for others",
+);
