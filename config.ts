@@ -13,6 +13,7 @@ import type { RepositoryOwner } from "./components/github/owner.ts";
 import { expected, found, oneOf, type Problem, parse, unknownKey, whole } from "./components/schema.ts";
 import * as arcgis from "./systems/arcgis/config.ts";
 import * as equidade from "./systems/equidade/config.ts";
+import * as pythonApi from "./systems/python-api/config.ts";
 
 /** What a system's config module has. */
 interface SystemConfig {
@@ -26,12 +27,14 @@ interface SystemConfig {
   stacks?: readonly string[];
   /** Whether it puts something on the stack's Docker host. @default it does not */
   usesDocker?(config: never): boolean;
+  /** Whether it puts something into the stack's Kubernetes. @default it does not */
+  usesKubernetes?(config: never): boolean;
   /** What is wrong with it in this stack, though not by itself; keys below its own. @default nothing */
   problemsIn?(config: never): Problem[];
 }
 
 /** Every system under the name of its key. */
-const systems = { arcgis, equidade } satisfies Record<string, SystemConfig>;
+const systems = { arcgis, equidade, "python-api": pythonApi } satisfies Record<string, SystemConfig>;
 type Systems = typeof systems;
 
 /** One stack's config, checked and complete. A system that the file does not name is undefined. */
@@ -142,15 +145,17 @@ export function parseConfig(
   for (const name of names) {
     const parsed = read(name);
     if (!parsed) continue;
-    const { resolve, secretsOf, stacks, usesDocker, problemsIn }: SystemConfig = systems[name];
+    const { resolve, secretsOf, stacks, usesDocker, usesKubernetes, problemsIn }: SystemConfig = systems[name];
     if (stacks && !stacks.includes(stack)) {
       problems.push({
         key: `esteira:${name}`,
         message: `found in the stack ${stack}; expected in ${stacks.join(", ")} alone`,
       });
+      continue;
     }
     const resolved = resolve(parsed as never, stack) as never;
     if (usesDocker?.(resolved)) dockerProblems(raw, stack, problems);
+    if (usesKubernetes?.(resolved)) kubernetesProblems(raw, stack, problems);
     for (const { key, message } of problemsIn?.(resolved) ?? []) {
       problems.push({ key: `esteira:${name}.${key}`, message });
     }
@@ -179,6 +184,14 @@ function dockerProblems(raw: Readonly<Record<string, string>>, stack: string, pr
   const mend = `pulumi config set --stack ${stack} docker:host ssh://USER@HOST`;
   const { message } = host.error.issues[0]!;
   problems.push({ key: "docker:host", message: `${found(raw["docker:host"])}; expected ${message}: ${mend}` });
+}
+
+/** Whether the provider's own settings name a cluster: the shell's current one would be anybody's. */
+function kubernetesProblems(raw: Readonly<Record<string, string>>, stack: string, problems: Problem[]): void {
+  const key = "kubernetes:context";
+  if (raw[key] || raw["kubernetes:kubeconfig"] || problems.some((problem) => problem.key === key)) return;
+  const mend = `pulumi config set --stack ${stack} ${key} CONTEXT`;
+  problems.push({ key, message: `missing; expected a context of your kubeconfig: ${mend}` });
 }
 
 /** The JSON Schema of a stack's file, for editors: takes and refuses what {@link readConfig} does, as far as it can say it. */

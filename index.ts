@@ -3,13 +3,19 @@ import type { Audit } from "./audit/schema.ts";
 import { readConfig } from "./config.ts";
 import { Arcgis } from "./systems/arcgis/index.ts";
 import { Equidade } from "./systems/equidade/index.ts";
+import { PythonApi } from "./systems/python-api/index.ts";
 
 const { stack, github, ...config } = readConfig();
 
 const arcgis = config.arcgis && new Arcgis("arcgis", { ...config.arcgis, github });
 const equidade = config.equidade && new Equidade("equidade", { ...config.equidade, github });
+const pythonApi = config["python-api"] && new PythonApi("python-api", { ...config["python-api"], github });
 
-const systems = { ...(arcgis && { arcgis }), ...(equidade && { equidade }) };
+const systems = {
+  ...(arcgis && { arcgis }),
+  ...(equidade && { equidade }),
+  ...(pythonApi && { "python-api": pythonApi }),
+};
 
 export const audit: Audit = {
   version: 1,

@@ -1,6 +1,22 @@
 import { createHash } from "node:crypto";
 import type { SystemFacts } from "./schema.ts";
 
+/** The facts of a system that has nothing of any kind; what it has is put in their place. */
+export const nothing: SystemFacts = {
+  projects: [],
+  endpoints: [],
+  serviceAccounts: [],
+  federation: [],
+  secrets: [],
+  files: [],
+  environments: [],
+  rulesets: [],
+  images: [],
+  backups: [],
+  applications: [],
+  syncWindows: [],
+};
+
 type FileFact = SystemFacts["files"][number];
 
 /** The fact of a delivered file: its digest stands for its content. */

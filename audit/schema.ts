@@ -81,6 +81,36 @@ export const systemFacts = z.strictObject({
       }),
     )
     .describe("What is copied, where to and for how long"),
+  applications: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        project: z.string().describe("Name of its AppProject"),
+        source: z.strictObject({ repository: z.string().describe("OWNER/NAME"), branch: z.string(), path: z.string() }),
+        destination: z.strictObject({ server: z.string().describe("The cluster's address"), namespace: z.string() }),
+        sync: z.enum(["automatic", "by hand"]).describe("Who starts a sync"),
+        image: z.string().describe("The image that it follows, without a tag"),
+        tags: z.string().describe("Tags of it that are taken, as a regular expression"),
+      }),
+    )
+    .describe("Applications that Argo CD delivers"),
+  syncWindows: z
+    .array(
+      z.strictObject({
+        project: z.string().describe("Name of the AppProject that has it"),
+        kind: z.enum(["allow", "deny"]),
+        schedule: z.string().describe("When it opens, in cron's five fields"),
+        duration: z.string(),
+        timeZone: z.string(),
+        applications: z.array(z.string()).describe("Applications that it holds for, by name"),
+        manualSync: z.boolean().describe("Whether a sync by hand passes all the same"),
+        breakGlass: z
+          .strictObject({ who: z.string(), why: z.string(), until: z.string() })
+          .nullable()
+          .describe("Why it is there, where it is no lasting one"),
+      }),
+    )
+    .describe("When syncs may start"),
 });
 
 /** {@link systemFacts} as data. */

@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv } from "ajv";
 import { parse } from "yaml";
 import { schemas } from "../cli/generate.ts";
 import { observe } from "../cli/render/program.ts";
 import { stacksIn } from "../cli/render/stack-file.ts";
-import { ConfigError, parseConfig, readConfig, stackFileSchema } from "../config.ts";
+import { ConfigError, parseConfig, readConfig } from "../config.ts";
+import {
+  asPulumi,
+  type Config,
+  itRefuses,
+  itRefusesAlone,
+  itTakes,
+  problemsOf as problemsIn,
+  validate,
+} from "./support/config.ts";
 
 const root = join(import.meta.dirname, "..");
-const validate = new Ajv({ strict: false }).compile(stackFileSchema());
 
 const equidade = {
   project: "equidade-prod",
@@ -53,33 +60,13 @@ const withHost = (changes: object) => arcgisWith({ prefect: { ...prefect, ...cha
 const withReference = (changes: object = {}, others: object = {}) =>
   arcgisWith({ prefect: { stack: "prod", ...changes }, flows: undefined, ...others });
 
-/** As the engine hands it over: structured values as JSON, undefined ones not at all. */
-const asPulumi = (config: Record<string, unknown>) =>
-  Object.fromEntries(
-    Object.entries(config)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
-  );
-
-/** As the file has it: what the program gets in clear text is encrypted there. */
-const encrypted = (config: Record<string, unknown>) => {
-  const secrets = Object.entries((config["esteira:secrets"] ?? {}) as Record<string, Record<string, string>>).map(
-    ([system, values]) => [
-      system,
-      Object.fromEntries(Object.entries(values).map(([name, text]) => [name, { secure: text }])),
-    ],
-  );
-  return secrets.length > 0 ? { ...config, "esteira:secrets": Object.fromEntries(secrets) } : config;
-};
-
 /** The stack that a case is of: prod, or staging where it has the host of another. */
 const stackOf = ({ "esteira:arcgis": system }: Record<string, unknown>) => {
   const prefect = (system as { prefect?: unknown } | null | undefined)?.prefect ?? {};
   return typeof prefect === "object" && "stack" in prefect && !("domain" in prefect) ? "staging" : "prod";
 };
 
-const problemsOf = (config: Record<string, unknown>, stack = stackOf(config)) =>
-  parseConfig(asPulumi(config), stack).problems.map(({ key, message }) => `${key}: ${message}`);
+const problemsOf = (config: Config, stack = stackOf(config)) => problemsIn(config, stack);
 
 describe("A stack's config", () => {
   describe("is taken by the program and by the editor's schema", () => {
@@ -155,12 +142,7 @@ describe("A stack's config", () => {
         ),
       }),
     };
-    for (const [name, config] of Object.entries(accepted)) {
-      it(name, () => {
-        assert.deepEqual(problemsOf(config), []);
-        assert.ok(validate({ config: encrypted(config) }), JSON.stringify(validate.errors));
-      });
-    }
+    itTakes(accepted, stackOf);
   });
 
   describe("is refused by both, each problem with key, found, expected and mend", () => {
@@ -445,12 +427,7 @@ describe("A stack's config", () => {
         'esteira:equidade.functions[1].memory: found "lots"; expected an amount of memory in Mi or Gi, such as 256Mi or 1Gi',
       ],
     };
-    for (const [name, [config, ...problems]] of Object.entries(refused)) {
-      it(name, () => {
-        assert.deepEqual(problemsOf(config), problems);
-        assert.equal(validate({ config }), false, "the editor's schema accepts it");
-      });
-    }
+    itRefuses(refused, stackOf);
   });
 
   describe("is refused by the program alone where a schema cannot say it", () => {
@@ -574,9 +551,7 @@ describe("A stack's config", () => {
         'esteira:equidade.functions[1]: found "a"; expected a name of its own: functions[0] has "a" already',
       ],
     };
-    for (const [name, [config, ...problems]] of Object.entries(refused)) {
-      it(name, () => assert.deepEqual(problemsOf(config), problems));
-    }
+    itRefusesAlone(refused, stackOf);
   });
 
   describe("is refused in the stack where it makes no sense", () => {

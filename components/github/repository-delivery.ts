@@ -26,6 +26,16 @@ export interface EnvironmentArgs {
   variables?: Readonly<Record<string, Input<string>>>;
 }
 
+/** A webhook of a repository: what GitHub tells, and whom. */
+export interface WebhookArgs {
+  /** Where it is told, by https. */
+  url: string;
+  /** Names of events, such as push. @see https://docs.github.com/webhooks/webhook-events-and-payloads */
+  events: readonly string[];
+  /** By which the receiver knows GitHub. */
+  secret: Input<string>;
+}
+
 /** A rule set of a repository. */
 export type RulesetArgs = Omit<github.RepositoryRulesetArgs, "repository" | "name" | "enforcement">;
 
@@ -51,12 +61,14 @@ export interface RepositoryDeliveryArgs {
   variables?: Readonly<Record<string, Input<string>>>;
   /** Environments by name. @default none */
   environments?: Readonly<Record<string, EnvironmentArgs>>;
+  /** Webhooks by what they are called here. @default none */
+  webhooks?: Readonly<Record<string, WebhookArgs>>;
   /** Rule sets by name, all enforced. @default none */
   rulesets?: Readonly<Record<string, RulesetArgs>>;
 }
 
 /**
- * What the program delivers to one existing repository: files, secrets, variables, environments, rule sets.
+ * What the program delivers to one existing repository: files, secrets, variables, environments, webhooks, rule sets.
  *
  * Each file is a commit, and two commits at a time on one branch meet a 409: so files follow one another. What a
  * workflow needs stands before the workflow arrives: files come last.
@@ -81,6 +93,13 @@ export class RepositoryDelivery extends ComponentResource {
     }
     for (const [environment, environmentArgs] of Object.entries(args.environments ?? {})) {
       before.push(...this.environment(`${name}-${environment}`, repository, environment, environmentArgs));
+    }
+    for (const [webhook, { url, events, secret }] of Object.entries(args.webhooks ?? {})) {
+      new github.RepositoryWebhook(
+        `${name}-${webhook}-webhook`,
+        { repository, events: [...events], configuration: { url, contentType: "json", secret } },
+        parent,
+      );
     }
     this.files(name, args, before);
     for (const [ruleset, ruleArgs] of Object.entries(args.rulesets ?? {})) {

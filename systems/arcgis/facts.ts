@@ -1,4 +1,4 @@
-import { fileFact } from "../../audit/facts.ts";
+import { fileFact, nothing } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import type { RuntimeAccount } from "../../components/google/runtime-account.ts";
@@ -16,10 +16,10 @@ export function factsOf(
   const repository = `${hub.owner}/${config.repository}`;
   const environments = usesDocker(config) ? [{ repository, name: environmentName(config.mode) }] : [];
   return {
+    ...nothing,
     projects: [config.project],
     endpoints: host ? [{ name: "prefect", url: host.url, invokers: [] }] : [],
     serviceAccounts: [{ email: account.email, purpose: "runs the flows", roles: [...account.roles] }],
-    federation: [],
     secrets: [
       ...Object.keys(secrets).map((name) => ({
         name,
@@ -51,7 +51,6 @@ export function factsOf(
     ],
     files: files.map((file) => fileFact({ ...file, repository, branch: config.branch })),
     environments,
-    rulesets: [],
     images: Object.entries(host?.project.services ?? {}).map(([name, { image }]) => ({ name, reference: image })),
     backups: config.host
       ? [

@@ -1,4 +1,4 @@
-import { fileFact } from "../../audit/facts.ts";
+import { fileFact, nothing } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import type { CloudFunction } from "../../components/functions/cloud-function.ts";
 import type { Deployer } from "../../components/functions/deployer.ts";
@@ -29,6 +29,7 @@ export function factsOf(
   const { repositories, workflow, branch } = trust(config);
   const { workloadIdentityProvider: provider } = deployer;
   return {
+    ...nothing,
     projects: [config.project],
     endpoints: functions.map(({ fn, resource }) => ({ name: fn.name, url: resource.url, invokers: fn.invokers ?? [] })),
     serviceAccounts: [
@@ -68,7 +69,5 @@ export function factsOf(
     ),
     environments: [{ repository: packageRepository, name: config.environment }],
     rulesets: Object.keys(rulesets(config)).map((name) => ({ repository: packageRepository, name })),
-    images: [],
-    backups: [],
   };
 }

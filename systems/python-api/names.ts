@@ -1,0 +1,22 @@
+import type { Environment, PythonApiConfig } from "./config.ts";
+
+/** The GitHub environment of a stack. */
+export const environmentName = (environment: Environment): string =>
+  ({ dev: "development", staging: "staging", prod: "production" })[environment];
+
+/** The image without its tag; GHCR takes no capitals. */
+export const imageName = (owner: string, { repository }: Pick<PythonApiConfig, "repository">): string =>
+  `ghcr.io/${owner}/${repository}`.toLowerCase();
+
+/** Whose tag the Image Updater writes, below the chart's folder. */
+export const valuesFile = (environment: Environment): string => `values-${environment}.yaml`;
+
+/** The Helm release's name: what objects of the chart are called after. */
+export const releaseName = ({ repository }: Pick<PythonApiConfig, "repository">): string => repository.toLowerCase();
+
+/** Where an environment's runbook stands in the repository. */
+export const runbookPath = (environment: Environment): string => `docs/runbooks/${environment}.md`;
+
+/** The project's address for Git. */
+export const repositoryUrl = (owner: string, { repository }: Pick<PythonApiConfig, "repository">): string =>
+  `https://github.com/${owner}/${repository}.git`;

@@ -1,0 +1,28 @@
+import { type DeliveredFile, workflowFile } from "../../../components/github/delivered-file.ts";
+import { type PythonApiConfig, stacks } from "../config.ts";
+import { environmentName, imageName, runbookPath, valuesFile } from "../names.ts";
+import { publish, workflowPath } from "./publish.ts";
+import { runbook } from "./runbook.ts";
+
+/** What a stack delivers: its environment's workflow and runbook. */
+export function deliveredFiles(config: PythonApiConfig, owner: string): DeliveredFile[] {
+  const { environment, chart } = config;
+  const valuesFiles = Object.fromEntries(stacks.map((each) => [each, `${chart}/${valuesFile(each)}`])) as Record<
+    (typeof stacks)[number],
+    string
+  >;
+  return [
+    workflowFile(
+      workflowPath(environment),
+      publish({
+        ...config,
+        owner,
+        environmentName: environmentName(environment),
+        image: imageName(owner, config),
+        valuesFiles,
+      }),
+      "systems/python-api/repository/publish.ts",
+    ),
+    { path: runbookPath(environment), text: runbook(config, owner) },
+  ];
+}
