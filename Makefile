@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine test-prefect check bench bench-engine preview up recover sandbox kubernetes prefect
+.PHONY: help render generate test test-engine test-kubernetes test-prefect check bench bench-engine preview up recover sandbox kubernetes prefect
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
@@ -19,7 +19,7 @@ COMPOSE_FILES = $(shell find rendered -name compose.yml)
 PULUMI := $(firstword $(filter-out $(CURDIR)/%,$(shell type -ap pulumi)) node_modules/.bin/pulumi)
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 render: $(NODE_MODULES) ## What `pulumi up` would declare, offline: make render STACK=prod
 	@node --import ./cli/start.mjs cli/render.ts --stack $(STACK)
@@ -39,6 +39,9 @@ check: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, s
 
 test-engine: $(NODE_MODULES) $(SANDBOX) ## Every stack by the real engine in the sandbox (needs a pulumi on PATH)
 	mocha --parallel --jobs 2 "test/engine/*.ts" "sandbox/test/real/*.ts"
+
+test-kubernetes: $(NODE_MODULES) $(SANDBOX) $(KUBERNETES) ## Every rendered Kubernetes object, tried by a real API server
+	mocha "test/kubernetes/*.test-real.ts"
 
 test-prefect: $(NODE_MODULES) $(SANDBOX) prefect ## The arcgis host by its compose file, with the real programs (Linux, as root)
 	mocha "test/prefect/*.test-real.ts"

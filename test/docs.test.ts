@@ -76,7 +76,7 @@ describe("README.md shows the real output of", () => {
     const help = read("Makefile").matchAll(/^([a-z -]+):.*## (.*)$/gm);
     assert.equal(
       shown("make help"),
-      [...help].map(([, target, text]) => `  make ${target!.padEnd(12)} ${text}\n`).join(""),
+      [...help].map(([, target, text]) => `  make ${target!.padEnd(15)} ${text}\n`).join(""),
     );
   });
 

@@ -32,6 +32,9 @@ export class Refused extends Error {
   }
 }
 
+/** The cluster does not serve such objects. */
+export class UnknownKind extends Error {}
+
 export class Client {
   readonly #config = new KubeConfig();
   #options: Promise<RequestOptions> | undefined;
@@ -93,12 +96,12 @@ export class Client {
     return found.filter(({ name, verbs }) => !name.includes("/") && verbs.includes("list") && verbs.includes("delete"));
   }
 
-  /** An object's own path. @throws Error where the API does not know the kind */
+  /** An object's own path. @throws UnknownKind */
   async pathOf({ apiVersion, kind, metadata: { name, namespace } }: KubernetesObject): Promise<string> {
     const resource = (await this.#resourcesOf(apiVersion)).find(
       (each) => each.kind === kind && !each.name.includes("/"),
     );
-    if (!resource) throw new Error(`the cluster knows no ${kind} in ${apiVersion}`);
+    if (!resource) throw new UnknownKind(`the cluster knows no ${kind} in ${apiVersion}`);
     return `${pathOf(resource, namespace)}/${name}`;
   }
 
