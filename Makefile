@@ -4,13 +4,14 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine test-kubernetes test-prefect check bench bench-engine preview up recover sandbox kubernetes prefect
+.PHONY: help render generate test test-engine test-kubernetes test-prefect check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
 PYTHON_TOOLS := .tools/python.stamp
 SANDBOX := sandbox/node_modules/.package-lock.json .tools/google-apis.stamp
-KUBERNETES := .tools/kubernetes.stamp .tools/argo-cd.stamp
+KUBERNETES := .tools/kubernetes.stamp .tools/definitions.stamp
+ARGO_CD := .tools/argo-cd.stamp
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
 WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
@@ -50,6 +51,8 @@ sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an
 	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
 
 kubernetes: $(KUBERNETES) ## A Kubernetes for the sandbox: some minutes of building, 2 GB
+
+argo-cd: $(ARGO_CD) ## What test-argo-cd runs: some minutes of building, 2 GB
 
 prefect: $(PYTHON_TOOLS) ## What test-prefect runs: a quarter of an hour of building, 1.2 GB
 	test/prefect/build.sh
@@ -101,6 +104,10 @@ $(PYTHON_TOOLS): test/tools/requirements.txt
 	@touch $@
 
 # Apart from it: what stands in a cluster changes more often than what the cluster is built of.
-.tools/argo-cd.stamp: $(wildcard sandbox/kubernetes/argo-cd/*)
+.tools/definitions.stamp: $(wildcard sandbox/kubernetes/argo-cd/*)
 	sandbox/kubernetes/argo-cd/get.sh
+	@touch $@
+
+$(ARGO_CD): $(shell find test/argo-cd/tools -type f)
+	test/argo-cd/tools/build.sh
 	@touch $@

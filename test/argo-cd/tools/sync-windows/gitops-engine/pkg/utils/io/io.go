@@ -1,0 +1,4 @@
+// Package io is for commands, of which nothing here runs one.
+package io
+
+const TempDir = ""
