@@ -51,7 +51,12 @@ export interface ArgoCd {
   /** Has it look at Git and the cluster now. */
   refresh(name: string): Promise<Application>;
   /** Waits until an Application is as asked; the error tells how it is. */
-  becomes(name: string, what: string, is: (application: Application) => unknown, seconds?: number): Promise<Application>;
+  becomes(
+    name: string,
+    what: string,
+    is: (application: Application) => unknown,
+    seconds?: number,
+  ): Promise<Application>;
   /** The path of a process's log. */
   log(name: "redis" | "repo-server" | "application-controller" | "server"): string;
   close(): Promise<void>;
@@ -155,8 +160,7 @@ export async function startArgoCd(kubernetes: Kubernetes, folder: string): Promi
     const config = path("home", "argocd.yaml");
     writeFileSync(config, stringify(cliConfig(`127.0.0.1:${server}`, token)), { mode: 0o600 });
 
-    const applicationPath = (name: string) =>
-      `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
+    const applicationPath = (name: string) => `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
     const application = (name: string) => client.request<Application>("GET", applicationPath(name));
     const becomes: ArgoCd["becomes"] = async (name, what, is, seconds = 60) => {
       let last: Application | undefined;
