@@ -118,7 +118,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-// As in its own go.mod, but for what ./gitops-engine says of itself.
+// As in its own go.mod, but for ./gitops-engine, which says what it is. `go mod tidy` would want all of that: `go get -t .` does not.
 replace (
 	github.com/golang/protobuf => github.com/golang/protobuf v1.5.4
 	github.com/grpc-ecosystem/grpc-gateway => github.com/grpc-ecosystem/grpc-gateway v1.16.0
