@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine test-kubernetes test-prefect test-argo-cd check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd
+.PHONY: help render generate test test-engine test-kubernetes test-prefect test-argo-cd check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd kinds
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
@@ -71,6 +71,9 @@ preview up: $(NODE_MODULES) ## With the Pulumi engine: make preview STACK=dev
 
 recover: $(NODE_MODULES) ## Finish an `up` that was cut off: make recover STACK=prod
 	@node --import ./cli/start.mjs cli/recover.ts --stack $(STACK)
+
+kinds: $(NODE_MODULES) .tools/definitions.stamp ## Write the types of Argo CD's kinds again, after another version of them
+	node --import ./cli/start.mjs cli/kinds.ts
 
 generate: $(NODE_MODULES) ## Write rendered/, the schemas and the render in README again
 	npm run --silent generate
