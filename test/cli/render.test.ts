@@ -96,7 +96,7 @@ describe("npm run render", () => {
     const { stdout, stderr, status } = run("--stack", "prod", "--out", "out");
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^esteira-prod +Stack\n├─ /);
-    assert.match(stdout, /\n└─ equidade +Equidade\n {3}├─ equidade-apis +ProjectServices: 10 Service\n/);
+    assert.match(stdout, /\n├─ equidade +Equidade\n│ {2}├─ equidade-apis +ProjectServices: 10 Service\n/);
     assert.match(stdout, /\n\d+ resources in prod: (\d+ [a-z]+, )+the rest components\n/);
     assert.match(stdout, /\n\d+ files for other places, in out\/prod\/:\n/);
     assert.match(stdout, /\n {2}missing {2}equidade\.DEPLOY_TRIGGER_TOKEN: /);
