@@ -81,7 +81,7 @@ ${window}
 
    ${indented(shell(`argocd app sync ${application}`))}
 
-4. Watch it come up. Exit code 0 means healthy; after ten minutes it gives up with another, and the sync goes on.
+4. Watch it come up. Exit code 0 means healthy; after ten minutes it gives up with 20, and the sync goes on.
 
    ${indented(shell(`argocd app wait ${application} --health --timeout 600`))}
 
@@ -102,7 +102,7 @@ function syncWindows(config: PythonApiConfig): string {
 | --- | --- | --- | --- | --- |
 ${windows.map(row).join("\n")}
 
-Outside, \`argocd app sync\` and \`argocd app rollback\` answer "cannot sync: blocked by sync window". A sync that started in time is finished.
+Outside, \`argocd app sync\` answers "cannot sync: blocked by sync window". A sync that started in time is finished.
 In the second in which a window opens it is still closed.
 
 ${shell("# Now, as Argo CD sees it", `argocd proj windows list ${application}`, "# At any time, and the whole week: in the infrastructure repository", `npm run windows -- ${stack} --app ${application} --manual`)}
@@ -137,11 +137,11 @@ function rollback(config: PythonApiConfig, owner: string): string {
     : `Then sync as above${config.windows.length > 0 ? ", within a window" : ""}.`;
   const argocd = automated
     ? `\`argocd app rollback\` is refused here: automated sync is on, and would undo it at once. Go by Git.`
-    : `At once, to a deployment of the history; in an open window:
+    : `At once, to a deployment of the history:
 
 ${shell(`argocd app history ${application}`, `argocd app rollback ${application} ID --prune`, `argocd app wait ${application} --health --timeout 600`)}
 
-The application is OutOfSync afterwards, and the next sync brings back what Git has: go by Git as well.`;
+The application is OutOfSync afterwards, and the next sync brings back what Git has: go by Git as well.${heldRollback(config)}`;
   return `## Roll back
 
 ### A bad image, by Git
@@ -170,6 +170,15 @@ ${argocd}
 \`helm history ${releaseName(config)} -n ${namespace}\` knows no release: Argo CD renders the chart and applies the objects itself. \`helm rollback\` has nothing to go back to;
 ${automated ? "go by Git" : "`argocd app rollback` is what does it"}. The image of ${capital(owner)}'s registry stays: tags are never overwritten.`;
 }
+
+/** Unlike a sync it is taken, and held. */
+const heldRollback = ({ windows, application }: PythonApiConfig) =>
+  windows.length > 0
+    ? `
+
+Only in an open window: in a closed one \`argocd app rollback\` is not refused. It waits, in the way of every sync, and happens by itself as soon as a window
+opens, unless \`argocd app terminate-op ${application}\` calls it off.`
+    : "";
 
 const hotfix = ({ branch, application }: PythonApiConfig) => `## Hotfix
 
