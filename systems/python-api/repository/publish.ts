@@ -20,6 +20,8 @@ export interface PublishArgs {
   owner: string;
   repository: string;
   branch: string;
+  /** What deploys it, by its name in Argo CD. */
+  application: string;
   /** Without a tag, such as ghcr.io/sua-org/python-api-base. In lower case. */
   image: string;
   dockerfile: string;
@@ -171,7 +173,7 @@ const publication = (args: PublishArgs): Job => {
           HOTFIX: "${{ needs.version.outputs.hotfix }}",
           VALUES: args.valuesFiles[environment],
           BRANCH: args.branch,
-          APPLICATION: `${args.repository}-${environment}`,
+          APPLICATION: args.application,
           ENVIRONMENT: environment,
         },
         run: script(import.meta.url, "./published.sh"),

@@ -29,6 +29,7 @@ const argsFor = (environment: Environment, changes: Partial<PublishArgs> = {}): 
   owner: "sua-org",
   repository: "python-api-base",
   branch: "main",
+  application: `python-api-base-${environment}`,
   image: "ghcr.io/sua-org/python-api-base",
   dockerfile: "Dockerfile",
   valuesFiles,
