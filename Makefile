@@ -55,7 +55,7 @@ sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an
 
 kubernetes: $(KUBERNETES) ## A Kubernetes for the sandbox: some minutes of building, 2 GB
 
-argo-cd: $(ARGO_CD) ## What test-argo-cd runs: some minutes of building, 2 GB
+argo-cd: $(ARGO_CD) ## What test-argo-cd runs: ten minutes of building, 4 GB
 
 prefect: $(PYTHON_TOOLS) ## What test-prefect runs: a quarter of an hour of building, 1.2 GB
 	test/prefect/build.sh
