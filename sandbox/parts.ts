@@ -66,7 +66,10 @@ export const starters: Record<string, (world: World, token: string, folder: stri
   },
   async kubernetes(_, __, folder) {
     const cluster = await startKubernetes(join(folder, "kubernetes"));
-    return runs(cluster, cluster.kubeconfig, "kubernetes:kubeconfig", "KUBECONFIG");
+    return {
+      ...runs(cluster, cluster.kubeconfig, "kubernetes:kubeconfig", "KUBECONFIG"),
+      held: async () => ({ objects: await cluster.objects(), secrets: await cluster.secrets() }),
+    };
   },
   async docker({ images }, __, folder) {
     const engine = await startDocker(join(folder, "docker"));

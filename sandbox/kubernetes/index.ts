@@ -17,6 +17,8 @@ export interface Kubernetes {
    * key that is not as it was: `Secret argocd/argocd-secret: webhook.github.secret`. Not what comes and goes with other objects.
    */
   objects(): Promise<string[]>;
+  /** What stands in the Secrets among these, in clear text: `Secret shop/credentials: PASSWORD` to the value. */
+  secrets(): Promise<Record<string, string>>;
   /** Each of them could be deleted behind somebody's back, and a key that was added to what is installed taken away. */
   drifts(): Promise<Drift[]>;
   /** Deletes all of that, waits until it is gone, and makes what is installed as it was. */
@@ -60,6 +62,17 @@ export async function startKubernetes(folder: string): Promise<Kubernetes> {
       kubeconfig,
       client,
       objects: async () => [...(await added()).map(nameOf), ...(await changed()).map(({ name }) => name)].sort(),
+      secrets: async () => {
+        const whole = (await added()).filter(isSecret).flatMap((object) => {
+          const data = (object["data"] ?? {}) as Data;
+          return Object.entries(data).map(([key, value]) => [`${nameOf(object)}: ${key}`, value] as const);
+        });
+        const keys = (await changed())
+          .filter(({ object }) => isSecret(object))
+          .map(({ name, now }) => [name, now] as const);
+        const inClear = (value = "") => Buffer.from(value, "base64").toString();
+        return Object.fromEntries([...whole, ...keys].map(([name, value]) => [name, inClear(value)]));
+      },
       drifts: async () => [
         ...(await added()).map((object) => ({
           what: `${nameOf(object)}: deleted`,
@@ -250,6 +263,8 @@ interface Change {
   name: string;
   /** The key was not there at all. */
   isNew: boolean;
+  /** Its value; of a Secret in base64. */
+  now: string | undefined;
   object: KubernetesObject;
   restore(): Promise<void>;
 }
@@ -265,6 +280,7 @@ async function changesOf(client: Client, installed: KubernetesObject[]): Promise
     return keys.map((key) => ({
       name: `${nameOf(object)}: ${key}`,
       isNew: before[key] === undefined,
+      now: now[key],
       object,
       restore: async () => {
         const data = { [key]: before[key] ?? null };
@@ -314,6 +330,8 @@ async function allObjects(client: Client): Promise<KubernetesObject[]> {
       !(kind === "ServiceAccount" && name === "default"),
   );
 }
+
+const isSecret = ({ kind }: KubernetesObject) => kind === "Secret";
 
 const nameOf = ({ kind, metadata: { name, namespace } }: KubernetesObject) =>
   `${kind} ${namespace ? `${namespace}/` : ""}${name}`;

@@ -198,6 +198,7 @@ describe("the sandbox's Kubernetes", function () {
       "Secret argocd/argocd-secret: webhook.github.secret",
     ];
     assert.deepEqual(await kubernetes.objects(), changed);
+    assert.deepEqual(await kubernetes.secrets(), { [changed[3]!]: "x" });
     const drifts = (await kubernetes.drifts()).filter(({ kind }) => kind.endsWith("taken away"));
     assert.deepEqual(drifts.map(({ what }) => what).sort(), [`${changed[1]}: taken away`, `${changed[3]}: taken away`]);
     for (const drift of drifts) await drift.apply();
