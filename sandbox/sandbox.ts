@@ -155,12 +155,17 @@ export const engineIn = (folder: string, pulumi: string, stack: string, parts: P
 const harmless = (config: Config): Config =>
   Object.fromEntries(
     Object.entries(config)
-      .filter(([key]) => asked.has(key) || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key))
-      .map(([key, value]) => [key, key === "docker:host" ? "unix:///nobody/docker.sock" : value]),
+      .filter(([key]) => key in asked || !/^(github|gcp|kubernetes|docker):|^esteira:secrets$/.test(key))
+      .map(([key, value]) => asked[key]?.(value) ?? [key, value]),
   );
 
-/** Settings of providers that the program asks for itself. */
-const asked = new Set(["github:owner", "docker:host"]);
+/** Settings of providers that the program asks for itself, until a part gives its own. */
+const asked: Record<string, (value: unknown) => [key: string, value: unknown]> = {
+  "github:owner": (owner) => ["github:owner", owner],
+  "docker:host": () => ["docker:host", "unix:///nobody/docker.sock"],
+  "kubernetes:context": () => ["kubernetes:kubeconfig", "/nobody/kubeconfig"],
+  "kubernetes:kubeconfig": () => ["kubernetes:kubeconfig", "/nobody/kubeconfig"],
+};
 
 /** What the engine gets of the shell's environment: no account, project, cluster or backend of anybody's. */
 const inherited = () =>

@@ -21,6 +21,15 @@ export const branchName = pattern(
   "a branch name, such as main",
 );
 
+/** A command that a workflow's step runs. */
+export const command = pattern(
+  /^(?!.*\$\{\{)[^\s](.*[^\s])?$/,
+  "a command for bash, on one line, without expressions of GitHub's",
+);
+
+/** A repository's image in GitHub's registry, without a tag: GHCR takes no capitals. */
+export const ghcrImage = (owner: string, repository: string): string => `ghcr.io/${owner}/${repository}`.toLowerCase();
+
 /** Straight to the branch, or by a pull request. */
 export const via = oneOf(["push", "pull-request"], "how files reach a repository");
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { imageReference } from "../../components/docker/names.ts";
 import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
+import { pythonChecks } from "../../components/github/python-checks.ts";
 import * as google from "../../components/google/names.ts";
 import type { FlowSettings } from "../../components/prefect/deployments.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
@@ -15,10 +16,6 @@ export const stacks = ["dev", "staging", "prod"] as const;
 /** A value of MODE. */
 export type Mode = (typeof stacks)[number];
 
-const command = pattern(
-  /^(?!.*\$\{\{)[^\s](.*[^\s])?$/,
-  "a command for bash, on one line, without expressions of GitHub's",
-);
 const folder = pattern(
   /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*(?<!\/)$/,
   "a folder of the repository, such as queries",
@@ -150,13 +147,7 @@ export const schema = z
       workdir: pattern(/^\/[A-Za-z0-9._/-]*$/, "an absolute path")
         .default("/app")
         .describe("Where the image has the repository's root: its WORKDIR"),
-      python: pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"').default("3.12"),
-      install: command.default("pip install -r requirements.txt").describe("Installs what the checks need"),
-      checks: z
-        .array(command, { error: () => "a list of commands" })
-        .min(1, { error: () => "at least one command" })
-        .default(["ruff check .", "pytest"])
-        .describe("Unit tests, linters, checks of quality"),
+      ...pythonChecks,
       dbt: folder.default("queries").describe("Folder of the dbt project"),
       defaults: z.strictObject(settings).prefault({}).describe("What every flow has unless it says otherwise"),
       flows: z

@@ -10,10 +10,6 @@ export const tagPrefix = ({ branch }: Pick<ArcgisConfig, "branch">, mode: Mode):
 /** Branches whose pushes go to staging. */
 export const stagingBranches = "staging/**";
 
-/** The image without its tag; GHCR takes no capitals. */
-export const imageName = (owner: string, { repository }: Pick<ArcgisConfig, "repository">): string =>
-  `ghcr.io/${owner}/${repository}`.toLowerCase();
-
 /** The volume of the host in which a mode's flows find their Google account's key. */
 export const credentialsVolume = (mode: Mode): string => `arcgis-${mode}-google`;
 

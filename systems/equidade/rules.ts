@@ -1,4 +1,5 @@
 import type { RulesetArgs } from "../../components/github/repository-delivery.ts";
+import { releasedVersions } from "../../components/github/rulesets.ts";
 import type { EquidadeConfig } from "./config.ts";
 import { workflowPath } from "./names.ts";
 
@@ -10,13 +11,5 @@ export const trust = (config: EquidadeConfig) => ({
 });
 
 /** A rollback goes to an old version: so a version that was released stays what it was. Once in a repository: prod's. */
-export const rulesets = (config: EquidadeConfig): Record<string, RulesetArgs> =>
-  config.release === "final"
-    ? {
-        "released versions": {
-          target: "tag",
-          conditions: { refName: { includes: ["refs/tags/v*"], excludes: [] } },
-          rules: { deletion: true, update: true, nonFastForward: true },
-        },
-      }
-    : {};
+export const rulesets = (config: EquidadeConfig): Readonly<Record<string, RulesetArgs>> =>
+  config.release === "final" ? releasedVersions : {};

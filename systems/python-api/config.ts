@@ -2,6 +2,7 @@ import type { Output } from "@pulumi/pulumi";
 import { z } from "zod";
 import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
+import { pythonChecks } from "../../components/github/python-checks.ts";
 import { ignoredTag, syncWindow, tagPattern } from "../../components/gitops/names.ts";
 import { matching, mayStart, nextChance, type SyncWindow } from "../../components/gitops/sync-windows.ts";
 import { groupKind, namespace } from "../../components/kubernetes/names.ts";
@@ -49,10 +50,6 @@ const defaultKinds = [
 const httpsUrl = pattern(
   /^https:\/\/[A-Za-z0-9][A-Za-z0-9.-]*(:[1-9][0-9]{0,4})?(\/[A-Za-z0-9._~/-]*[A-Za-z0-9])?$/,
   "an https URL without a slash at its end, such as https://argocd.example.org",
-);
-const command = pattern(
-  /^(?!.*\$\{\{)[^\s](.*[^\s])?$/,
-  "a command for bash, on one line, without expressions of GitHub's",
 );
 const path = pattern(
   /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*(?<!\/)$/,
@@ -154,13 +151,7 @@ export const schema = z.strictObject(
       .optional()
       .describe("The GitHub App that reads the repository and commits images; a token does where there is none"),
     registryUser: login.optional().describe("Who reads the image from ghcr.io; nobody where it is public"),
-    python: pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"').default("3.12"),
-    install: command.default("pip install -r requirements.txt").describe("Installs what the checks need"),
-    checks: z
-      .array(command, { error: () => "a list of commands" })
-      .min(1, { error: () => "at least one command" })
-      .default(["ruff check .", "pytest"])
-      .describe("What an image is tested by before it is built"),
+    ...pythonChecks,
     deletionPolicy: deletionPolicy("whether the application may be deleted")
       .optional()
       .describe("Whether the application may be deleted, with all that it deployed; prod: PREVENT, others: DELETE"),

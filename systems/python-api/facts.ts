@@ -1,8 +1,9 @@
 import { fileFact, nothing } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import type { DeliveredFile } from "../../components/github/delivered-file.ts";
+import { ghcrImage } from "../../components/github/names.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
-import { environmentName, imageName } from "./names.ts";
+import { environmentName } from "./names.ts";
 
 /** What python-api says of itself in the audit. */
 export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: readonly DeliveredFile[]): SystemFacts {
@@ -35,7 +36,7 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
         source: { repository, branch, path: chart },
         destination: { server, namespace },
         sync: config.automated ? "automatic" : "by hand",
-        image: imageName(hub.owner, config),
+        image: ghcrImage(hub.owner, config.repository),
         tags: config.tags,
       },
     ],

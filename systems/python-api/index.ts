@@ -1,13 +1,15 @@
 import { ComponentResource, type ComponentResourceOptions, type Output, type Resource } from "@pulumi/pulumi";
 import type { SystemFacts } from "../../audit/schema.ts";
 import { arrival, filesOf } from "../../components/github/delivered-file.ts";
+import { ghcrImage } from "../../components/github/names.ts";
 import { RepositoryDelivery, type WebhookArgs } from "../../components/github/repository-delivery.ts";
+import { releasedVersions } from "../../components/github/rulesets.ts";
 import type { GitCredentials } from "../../components/gitops/git-credentials.ts";
 import { GitOpsApplication } from "../../components/gitops/gitops-application.ts";
 import { WebhookSecret } from "../../components/gitops/webhook-secret.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
 import { factsOf } from "./facts.ts";
-import { environmentName, imageName, releaseName, repositoryUrl, valuesFile } from "./names.ts";
+import { environmentName, releaseName, repositoryUrl, valuesFile } from "./names.ts";
 import { deliveredFiles } from "./repository/files.ts";
 
 /** Which tags of the repository may run in an environment. */
@@ -43,16 +45,7 @@ export class PythonApi extends ComponentResource {
         },
         webhooks: this.webhooks(name, args),
         // A tag names one image for good. Once in a repository: prod's.
-        rulesets:
-          environment === "prod"
-            ? {
-                "released versions": {
-                  target: "tag",
-                  conditions: { refName: { includes: ["refs/tags/v*"], excludes: [] } },
-                  rules: { deletion: true, update: true, nonFastForward: true },
-                },
-              }
-            : {},
+        rulesets: environment === "prod" ? releasedVersions : {},
         files: filesOf(files),
       },
       // Once the workflow is there it may run: by then somebody waits for its image.
@@ -83,7 +76,7 @@ export class PythonApi extends ComponentResource {
         groups: config.groups,
         notifications: config.notifications,
         image: {
-          name: imageName(hub.owner, config),
+          name: ghcrImage(hub.owner, config.repository),
           tags: config.tags,
           preReleases: environment !== "prod",
           ignoreTags: config.ignoreTags,

@@ -4,10 +4,6 @@ import type { Environment, PythonApiConfig } from "./config.ts";
 export const environmentName = (environment: Environment): string =>
   ({ dev: "development", staging: "staging", prod: "production" })[environment];
 
-/** The image without its tag; GHCR takes no capitals. */
-export const imageName = (owner: string, { repository }: Pick<PythonApiConfig, "repository">): string =>
-  `ghcr.io/${owner}/${repository}`.toLowerCase();
-
 /** Whose tag the Image Updater writes, below the chart's folder. */
 export const valuesFile = (environment: Environment): string => `values-${environment}.yaml`;
 

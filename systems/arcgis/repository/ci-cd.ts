@@ -1,8 +1,10 @@
-import { checkout, setupPython } from "../../../components/github/actions.ts";
+import { checkout } from "../../../components/github/actions.ts";
+import { ghcrImage } from "../../../components/github/names.ts";
+import { checkSteps, installSteps } from "../../../components/github/python-checks.ts";
 import { buildAndPush, credentials, logIn, setUpBuilder } from "../../../components/github/registry/steps.ts";
 import { runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
 import type { ArcgisConfig } from "../config.ts";
-import { authSecret, environmentName, imageName, settingsPath, stagingBranches, tagPrefix } from "../names.ts";
+import { authSecret, environmentName, settingsPath, stagingBranches, tagPrefix } from "../names.ts";
 
 const [deployFlowsPy, smokeDbtPy] = [
   script(import.meta.url, "./deploy_flows.py"),
@@ -15,13 +17,9 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
   /** Of two values, the one that the branch decides. */
   const byBranch = (prod: string, staging: string) =>
     `\${{ github.ref_name == '${branch}' && '${prod}' || '${staging}' }}`;
-  const image = `${imageName(owner, config)}:${byBranch(tagPrefix(config, "prod"), tagPrefix(config, "staging"))}-\${{ github.sha }}`;
+  const image = `${ghcrImage(owner, config.repository)}:${byBranch(tagPrefix(config, "prod"), tagPrefix(config, "staging"))}-\${{ github.sha }}`;
   const checkOut: Step = { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } };
-  const prepare: [Step, ...Step[]] = [
-    checkOut,
-    { name: "Set up Python", uses: setupPython.uses, with: { "python-version": config.python } },
-    { name: "Install", run: config.install },
-  ];
+  const prepare: [Step, ...Step[]] = [checkOut, ...installSteps(config)];
   return {
     name: "CI/CD",
     on: {
@@ -46,7 +44,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         permissions: { contents: "read" },
         // Modules may read their settings as soon as they are imported.
         env: { MODE: "dev", RIO_ENV: "dev" },
-        steps: [...prepare, ...config.checks.map((run): Step => ({ run }))],
+        steps: [...prepare, ...checkSteps(config)],
       },
       "smoke-dbt": {
         name: "smoke-dbt",
@@ -98,7 +96,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         permissions: { packages: "read" },
         // Within the image itself: what can be deployed is what can be loaded there, by the Prefect that will run it.
         container: {
-          image: `${imageName(owner, config)}@\${{ needs.build-push.outputs.digest }}`,
+          image: `${ghcrImage(owner, config.repository)}@\${{ needs.build-push.outputs.digest }}`,
           credentials,
           options: "--user 0",
         },

@@ -1,11 +1,12 @@
 import { textBeside } from "../../../components/beside.ts";
 import { composeYaml, nameOf, type Project } from "../../../components/docker/compose.ts";
 import { type DeliveredFile, workflowFile } from "../../../components/github/delivered-file.ts";
+import { ghcrImage } from "../../../components/github/names.ts";
 import { generatedFrom } from "../../../components/github/workflow.ts";
 import { prefectYaml } from "../../../components/prefect/deployments.ts";
 import { flowNetwork, projectName } from "../../../components/prefect/host.ts";
 import type { ArcgisConfig, HostConfig, Mode } from "../config.ts";
-import { credentials, credentialsVolume, imageName, settingsPath, tagPrefix } from "../names.ts";
+import { credentials, credentialsVolume, settingsPath, tagPrefix } from "../names.ts";
 import { ciCd } from "./ci-cd.ts";
 
 const comment = (text: string) => `${text.replace(/^/gm, "# ")}\n`;
@@ -60,7 +61,7 @@ const deployments = (config: ArcgisConfig, host: HostConfig, owner: string): str
       networks: [nameOf(projectName, flowNetwork)],
       environments: (["staging", "prod"] satisfies Mode[]).map((mode) => ({
         name: mode,
-        image: `${imageName(owner, config)}:${tagPrefix(config, mode)}-{{ $GITHUB_SHA }}@{{ $IMAGE_DIGEST }}`,
+        image: `${ghcrImage(owner, config.repository)}:${tagPrefix(config, mode)}-{{ $GITHUB_SHA }}@{{ $IMAGE_DIGEST }}`,
         version: `${tagPrefix(config, mode)}-{{ $GITHUB_SHA }}`,
         env: {
           MODE: mode,

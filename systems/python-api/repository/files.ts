@@ -1,6 +1,7 @@
 import { type DeliveredFile, workflowFile } from "../../../components/github/delivered-file.ts";
+import { ghcrImage } from "../../../components/github/names.ts";
 import { type PythonApiConfig, stacks } from "../config.ts";
-import { environmentName, imageName, runbookPath, valuesFile } from "../names.ts";
+import { environmentName, runbookPath, valuesFile } from "../names.ts";
 import { publish, workflowPath } from "./publish.ts";
 import { runbook } from "./runbook.ts";
 
@@ -18,8 +19,9 @@ export function deliveredFiles(config: PythonApiConfig, owner: string): Delivere
         ...config,
         owner,
         environmentName: environmentName(environment),
-        image: imageName(owner, config),
+        image: ghcrImage(owner, config.repository),
         valuesFiles,
+        delivered: stacks.flatMap((each) => [workflowPath(each), runbookPath(each)]),
       }),
       "systems/python-api/repository/publish.ts",
     ),

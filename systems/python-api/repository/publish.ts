@@ -1,4 +1,5 @@
-import { checkout, setupPython } from "../../../components/github/actions.ts";
+import { checkout } from "../../../components/github/actions.ts";
+import { checkSteps, installSteps, type PythonChecks } from "../../../components/github/python-checks.ts";
 import {
   buildAndPush,
   giveTag,
@@ -7,13 +8,13 @@ import {
   look,
   setUpBuilder,
 } from "../../../components/github/registry/steps.ts";
-import { type Job, runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
+import { type Job, runner, script, type Workflow } from "../../../components/github/workflow.ts";
 
 /** An environment, as its stack is called. */
 type Environment = "dev" | "staging" | "prod";
 
 /** Arguments of {@link publish}. */
-export interface PublishArgs {
+export interface PublishArgs extends PythonChecks {
   environment: Environment;
   /** The environment's name in GitHub. */
   environmentName: string;
@@ -25,14 +26,10 @@ export interface PublishArgs {
   /** Without a tag, such as ghcr.io/sua-org/python-api-base. In lower case. */
   image: string;
   dockerfile: string;
+  /** What the program itself delivers, of every environment: no reason for an image. */
+  delivered: readonly string[];
   /** The files that the Image Updater writes, by environment. */
   valuesFiles: Readonly<Record<Environment, string>>;
-  /** Version of Python that the checks run on. */
-  python: string;
-  /** Command that installs what the checks need. */
-  install: string;
-  /** Commands that must succeed, each a step. */
-  checks: readonly string[];
 }
 
 /** Where an environment's workflow stands in the repository. */
@@ -60,7 +57,10 @@ export const publish = (args: PublishArgs): Workflow => {
       push:
         environment === "dev"
           ? // What the Image Updater commits is what was published: built again it would go round for ever.
-            { branches: [branch], "paths-ignore": [valuesFiles.dev, valuesFiles.staging, valuesFiles.prod] }
+            {
+              branches: [branch],
+              "paths-ignore": [valuesFiles.dev, valuesFiles.staging, valuesFiles.prod, ...args.delivered],
+            }
           : { tags: [tagFilter[environment]] },
     },
     permissions: {},
@@ -122,9 +122,8 @@ const test = (args: PublishArgs): Job => ({
   permissions: { contents: "read" },
   steps: [
     { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } },
-    { name: "Set up Python", uses: setupPython.uses, with: { "python-version": args.python } },
-    { name: "Install", run: args.install },
-    ...args.checks.map((run): Step => ({ run })),
+    ...installSteps(args),
+    ...checkSteps(args),
   ],
 });
 

@@ -1,7 +1,8 @@
+import { ghcrImage } from "../../../components/github/names.ts";
 import { generatedFrom } from "../../../components/github/workflow.ts";
 import type { SyncWindow } from "../../../components/gitops/sync-windows.ts";
 import type { PythonApiConfig } from "../config.ts";
-import { imageName, releaseName, valuesFile } from "../names.ts";
+import { releaseName, valuesFile } from "../names.ts";
 import { workflowPath } from "./publish.ts";
 
 /** What an operator does in one environment, with the commands as they are for what is declared. */
@@ -36,7 +37,7 @@ function introduction(config: PythonApiConfig, owner: string): string {
 | Argo CD | ${config.argocd.url}/applications/${config.argocd.namespace}/${application} |
 | what is deployed | \`${chart}\` of \`${branch}\`, with \`values.yaml\` and \`${valuesFile(environment)}\` |
 | where | namespace \`${namespace}\` of ${server} |
-| image | \`${imageName(owner, config)}\`, tags \`${tags}\`, made by \`${workflowPath(environment)}\` from ${source[environment]} |
+| image | \`${ghcrImage(owner, config.repository)}\`, tags \`${tags}\`, made by \`${workflowPath(environment)}\` from ${source[environment]} |
 | a new image | is committed to \`${chart}/${valuesFile(environment)}\` by the Image Updater |
 | a sync | ${automated ? "starts by itself, removes what Git no longer has, and undoes changes by hand" : `is started by an operator (${operators})`} |
 | alerts | ${told.length > 0 ? told.join(", ") : "go to nobody: `notifications` in the stack's file is empty"} |

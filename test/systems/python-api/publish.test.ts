@@ -21,6 +21,7 @@ const valuesFiles = {
   staging: "deployments/helm/api/values-staging.yaml",
   prod: "deployments/helm/api/values-prod.yaml",
 };
+const delivered = [".github/workflows/publish-dev.yml", "docs/runbooks/dev.md"];
 const names = { dev: "development", staging: "staging", prod: "production" };
 
 const argsFor = (environment: Environment, changes: Partial<PublishArgs> = {}): PublishArgs => ({
@@ -33,6 +34,7 @@ const argsFor = (environment: Environment, changes: Partial<PublishArgs> = {}): 
   image: "ghcr.io/sua-org/python-api-base",
   dockerfile: "Dockerfile",
   valuesFiles,
+  delivered,
   python: "3.12",
   install: "pip install -r requirements.txt",
   checks: ["ruff check .", "pytest"],
@@ -79,7 +81,7 @@ describe("python-api's publish-*.yml", () => {
     assert.deepEqual(
       ENVIRONMENTS.map((each) => workflows[each].on),
       [
-        { push: { branches: ["main"], "paths-ignore": Object.values(valuesFiles) } },
+        { push: { branches: ["main"], "paths-ignore": [...Object.values(valuesFiles), ...delivered] } },
         { push: { tags: ["v[0-9]+.[0-9]+.[0-9]+-rc.[0-9]+"] } },
         { push: { tags: ["v[0-9]+.[0-9]+.[0-9]+"] } },
       ],
@@ -93,7 +95,7 @@ describe("python-api's publish-*.yml", () => {
     for (const each of ["main", "v1.2", "v1.2.0-rc", "v1.2.0-dev.1", "v1.2.0-rc.1.2", "xv1.2.0", "v1.2.0+x", "v1x2x0"])
       assert.deepEqual(started(`refs/tags/${each}`), [], each);
     assert.deepEqual((parse(rendered("dev", { branch: "trunk" })) as Workflow).on, {
-      push: { branches: ["trunk"], "paths-ignore": Object.values(valuesFiles) },
+      push: { branches: ["trunk"], "paths-ignore": [...Object.values(valuesFiles), ...delivered] },
     });
   });
 

@@ -1,0 +1,36 @@
+/** What a Python repository is tested by: keys of a config, and the steps that come of them. */
+import { z } from "zod";
+import { pattern } from "../schema.ts";
+import { setupPython } from "./actions.ts";
+import { command } from "./names.ts";
+import type { Step } from "./workflow.ts";
+
+/** Keys of a config schema. */
+export const pythonChecks = {
+  python: pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"').default("3.12"),
+  install: command.default("pip install -r requirements.txt").describe("Installs what the checks need"),
+  checks: z
+    .array(command, { error: () => "a list of commands" })
+    .min(1, { error: () => "at least one command" })
+    .default(["ruff check .", "pytest"])
+    .describe("Unit tests, linters, checks of quality"),
+};
+
+/** {@link pythonChecks} as a config has them. */
+export interface PythonChecks {
+  /** Version of Python that the checks run on. */
+  python: string;
+  /** Command that installs what the checks need. */
+  install: string;
+  /** Commands that must succeed, each a step. */
+  checks: readonly string[];
+}
+
+/** After a checkout: Python, and what the checks need. */
+export const installSteps = ({ python, install }: Pick<PythonChecks, "python" | "install">): [Step, ...Step[]] => [
+  { name: "Set up Python", uses: setupPython.uses, with: { "python-version": python } },
+  { name: "Install", run: install },
+];
+
+/** The checks, each a step. */
+export const checkSteps = ({ checks }: Pick<PythonChecks, "checks">): Step[] => checks.map((run): Step => ({ run }));
