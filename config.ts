@@ -10,6 +10,7 @@ import { z } from "zod";
 import { dockerHost } from "./components/docker/names.ts";
 import { login } from "./components/github/names.ts";
 import type { RepositoryOwner } from "./components/github/owner.ts";
+import { kubernetesContext } from "./components/kubernetes/names.ts";
 import { expected, found, oneOf, type Problem, parse, unknownKey, whole } from "./components/schema.ts";
 import * as arcgis from "./systems/arcgis/config.ts";
 import * as equidade from "./systems/equidade/config.ts";
@@ -189,9 +190,11 @@ function dockerProblems(raw: Readonly<Record<string, string>>, stack: string, pr
 /** Whether the provider's own settings name a cluster: the shell's current one would be anybody's. */
 function kubernetesProblems(raw: Readonly<Record<string, string>>, stack: string, problems: Problem[]): void {
   const key = "kubernetes:context";
-  if (raw[key] || raw["kubernetes:kubeconfig"] || problems.some((problem) => problem.key === key)) return;
+  const context = kubernetesContext.safeParse(raw[key]);
+  if (context.success || raw["kubernetes:kubeconfig"] || problems.some((problem) => problem.key === key)) return;
   const mend = `pulumi config set --stack ${stack} ${key} CONTEXT`;
-  problems.push({ key, message: `missing; expected a context of your kubeconfig: ${mend}` });
+  const { message } = context.error.issues[0]!;
+  problems.push({ key, message: `${found(raw[key])}; expected ${message}: ${mend}` });
 }
 
 /** The JSON Schema of a stack's file, for editors: takes and refuses what {@link readConfig} does, as far as it can say it. */
@@ -200,7 +203,12 @@ export function stackFileSchema(): object {
     Object.entries(keys).map(([key, schema]) => [`esteira:${key}`, schema.optional()]),
   );
   const config = z
-    .looseObject({ "github:owner": login.optional(), "docker:host": dockerHost.optional(), ...properties })
+    .looseObject({
+      "github:owner": login.optional(),
+      "docker:host": dockerHost.optional(),
+      "kubernetes:context": kubernetesContext.optional(),
+      ...properties,
+    })
     .meta({
       // Settings of providers (gcp:..., github:...) are Pulumi's affair; of ours, only the known ones exist.
       patternProperties: { [`^esteira:(?!(${Object.keys(keys).join("|")})$)`]: false },

@@ -21,6 +21,9 @@ export const pattern = (form: RegExp, sentence: string) =>
 /** Text of any form. YAML reads 8080 and true as something else. */
 export const text = z.string({ error: () => "text; put it in quotes" });
 
+/** Yes or no, as YAML has it. */
+export const trueOrFalse = z.boolean({ error: () => "true or false" });
+
 /** One of a closed list; a near miss is answered with the nearest member. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T, what: string) =>
   z

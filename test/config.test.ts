@@ -393,7 +393,7 @@ describe("A stack's config", () => {
       ),
       "a dbt project outside of the repository": [
         arcgisWith({ dbt: "../queries" }),
-        'esteira:arcgis.dbt: found "../queries"; expected a folder of the repository, such as queries',
+        'esteira:arcgis.dbt: found "../queries"; expected a path of the repository, from its root, such as src/app',
       ],
       "an expression of GitHub's in what installs": [
         arcgisWith({ install: "pip install ${{ github.head_ref }}" }),

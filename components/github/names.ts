@@ -21,6 +21,12 @@ export const branchName = pattern(
   "a branch name, such as main",
 );
 
+/** A path of a repository's, from its root. */
+export const repositoryPath = pattern(
+  /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*(?<!\/)$/,
+  "a path of the repository, from its root, such as src/app",
+);
+
 /** A command that a workflow's step runs. */
 export const command = pattern(
   /^(?!.*\$\{\{)[^\s](.*[^\s])?$/,

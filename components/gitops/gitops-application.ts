@@ -57,6 +57,12 @@ export interface GitOpsApplicationArgs {
   deletionPolicy?: DeletionPolicy;
 }
 
+/** What the Secrets of an application are called, beside it. */
+export const secretNames = (application: string) => ({
+  repository: `${application}-repository`,
+  registry: `${application}-registry`,
+});
+
 /** Triggers that the catalog of Argo CD's notifications defines. */
 const triggers = ["on-health-degraded", "on-sync-failed"];
 
@@ -144,7 +150,7 @@ export class GitOpsApplication extends ComponentResource {
       updateStrategy: "semver",
       allowTags: `regexp:${image.tags}`,
       ...(image.ignoreTags?.length && { ignoreTags: [...image.ignoreTags] }),
-      ...(registry && { pullSecret: `pullsecret:${namespace}/${application}-registry` }),
+      ...(registry && { pullSecret: `pullsecret:${namespace}/${secretNames(application).registry}` }),
       // Also before the first sync, when no such image runs yet.
       forceUpdate: true,
     };
@@ -178,14 +184,14 @@ export class GitOpsApplication extends ComponentResource {
 
   private secret(
     name: string,
-    what: string,
+    what: keyof ReturnType<typeof secretNames>,
     args: GitOpsApplicationArgs,
     { type, labels, data }: { type: string; labels?: Record<string, string>; data: Record<string, Input<string>> },
   ): Resource {
     return new core.v1.Secret(
       `${name}-${what}`,
       {
-        metadata: { ...metadataOf(args, { labels }), name: `${args.application}-${what}` },
+        metadata: { ...metadataOf(args, { labels }), name: secretNames(args.application)[what] },
         type,
         stringData: data,
       },

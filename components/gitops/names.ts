@@ -1,6 +1,6 @@
 /** What Argo CD and its Image Updater take, and what they only seem to take: the vocabulary that config schemas are made of. */
 import { z } from "zod";
-import { expected, oneOf, pattern } from "../schema.ts";
+import { expected, oneOf, pattern, trueOrFalse } from "../schema.ts";
 import { cron, nextStart, timeZone } from "../time.ts";
 import type { SyncWindow } from "./sync-windows.ts";
 
@@ -46,16 +46,9 @@ export const syncWindow = z.strictObject(
     applications: globs.optional().describe("Applications that it holds for; the stack's own by default"),
     namespaces: globs.optional().describe("Namespaces whose applications it holds for"),
     clusters: globs.optional().describe("Names or addresses of clusters whose applications it holds for"),
-    andOperator: z
-      .boolean({ error: () => "true or false" })
-      .optional()
-      .describe("Whether all of these lists must match; one is enough by default"),
-    manualSync: z
-      .boolean({ error: () => "true or false" })
-      .optional()
-      .describe("Whether a sync by hand passes all the same"),
-    syncOverrun: z
-      .boolean({ error: () => "true or false" })
+    andOperator: trueOrFalse.optional().describe("Whether all of these lists must match; one is enough by default"),
+    manualSync: trueOrFalse.optional().describe("Whether a sync by hand passes all the same"),
+    syncOverrun: trueOrFalse
       .default(true)
       .describe("Whether a sync that started in time is finished; with false it is held half done till the next time"),
     description: pattern(/^[^\n]{1,255}$/, "what the window is for: one line, at most 255 characters").optional(),

@@ -29,7 +29,12 @@ export class WebhookSecret extends ComponentResource {
     new core.v1.SecretPatch(
       `${name}-patch`,
       {
-        metadata: { name: secretName, namespace },
+        metadata: {
+          name: secretName,
+          namespace,
+          // Else each create has a manager of another name, and one whose answer was lost stands in the way of the next.
+          annotations: { "pulumi.com/patchFieldManager": `esteira-${name}` },
+        },
         data: { [key]: this.value.apply((value) => Buffer.from(value).toString("base64")) },
       },
       { parent: this },

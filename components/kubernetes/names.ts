@@ -7,6 +7,9 @@ export const namespace = pattern(
   "a namespace: at most 63 lower-case letters, digits or hyphens, no hyphen first or last",
 );
 
+/** A context of a kubeconfig, which says the cluster and who one is there. */
+export const kubernetesContext = pattern(/^\S+$/, "a context of your kubeconfig");
+
 /** A kind with its group, as an AppProject's lists and RBAC name it. */
 export const groupKind = pattern(
   /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Z][A-Za-z0-9]*$/,

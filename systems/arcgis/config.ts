@@ -1,13 +1,13 @@
 import type { Output } from "@pulumi/pulumi";
 import { z } from "zod";
 import { imageReference } from "../../components/docker/names.ts";
-import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
+import { branchName, login, repositoryName, repositoryPath, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { pythonChecks } from "../../components/github/python-checks.ts";
 import * as google from "../../components/google/names.ts";
 import type { FlowSettings } from "../../components/prefect/deployments.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
-import { type Problem, pattern, whole } from "../../components/schema.ts";
+import { type Problem, pattern, trueOrFalse, whole } from "../../components/schema.ts";
 import { cron, timeOfDay, timeZone } from "../../components/time.ts";
 
 /** The values of MODE, each the name of a stack. */
@@ -16,10 +16,6 @@ export const stacks = ["dev", "staging", "prod"] as const;
 /** A value of MODE. */
 export type Mode = (typeof stacks)[number];
 
-const folder = pattern(
-  /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*(?<!\/)$/,
-  "a folder of the repository, such as queries",
-);
 const pythonPackage = pattern(
   /^[A-Za-z_][A-Za-z0-9_]*(\/[A-Za-z_][A-Za-z0-9_]*)*$/,
   "the folder of a Python package, such as pipelines/arcgis",
@@ -72,8 +68,7 @@ const host = z.strictObject({
   pool: pattern(/^[a-z][a-z0-9-]{0,62}$/, "a work pool's name: lower-case letters, digits or hyphens, a letter first")
     .default("docker-pool")
     .describe("The work pool, of type docker; made where there is none"),
-  webSockets: z
-    .boolean({ error: () => "true or false" })
+  webSockets: trueOrFalse
     .default(false)
     .describe(
       "Sets PREFECT_EVENTS_ENABLED and PREFECT_API_ENABLE_HTTP2 of the worker; the proxy passes WebSockets in either case",
@@ -148,7 +143,7 @@ export const schema = z
         .default("/app")
         .describe("Where the image has the repository's root: its WORKDIR"),
       ...pythonChecks,
-      dbt: folder.default("queries").describe("Folder of the dbt project"),
+      dbt: repositoryPath.default("queries").describe("Folder of the dbt project"),
       defaults: z.strictObject(settings).prefault({}).describe("What every flow has unless it says otherwise"),
       flows: z
         .array(flow, { error: () => "a list of flows" })

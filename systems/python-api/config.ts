@@ -1,14 +1,16 @@
 import type { Output } from "@pulumi/pulumi";
 import { z } from "zod";
-import { branchName, login, repositoryName, reviewers, via } from "../../components/github/names.ts";
+import { branchName, login, repositoryName, repositoryPath, reviewers, via } from "../../components/github/names.ts";
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { pythonChecks } from "../../components/github/python-checks.ts";
+import { breakGlass, breakGlassProblems, breakGlassWindow } from "../../components/gitops/break-glass.ts";
 import { ignoredTag, syncWindow, tagPattern } from "../../components/gitops/names.ts";
-import { matching, mayStart, nextChance, type SyncWindow } from "../../components/gitops/sync-windows.ts";
+import type { SyncWindow } from "../../components/gitops/sync-windows.ts";
+import { windowProblems } from "../../components/gitops/window-problems.ts";
 import { groupKind, namespace } from "../../components/kubernetes/names.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
-import { found, oneOf, type Problem, pattern, whole } from "../../components/schema.ts";
-import { instant } from "../../components/time.ts";
+import { oneOf, type Problem, pattern, trueOrFalse, whole } from "../../components/schema.ts";
+import { webhookSecrets } from "./names.ts";
 
 /** The environments, each the name of a stack. */
 export const stacks = ["dev", "staging", "prod"] as const;
@@ -51,29 +53,8 @@ const httpsUrl = pattern(
   /^https:\/\/[A-Za-z0-9][A-Za-z0-9.-]*(:[1-9][0-9]{0,4})?(\/[A-Za-z0-9._~/-]*[A-Za-z0-9])?$/,
   "an https URL without a slash at its end, such as https://argocd.example.org",
 );
-const path = pattern(
-  /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_][A-Za-z0-9_./-]*(?<!\/)$/,
-  "a path of the repository, such as deployments/helm/api",
-);
 const group = pattern(/^[^\s,"](.*[^\s,"])?$/, "a group, as Argo CD gets it from whoever signs users in");
 const groups = z.array(group, { error: () => "a list of groups" }).default([]);
-
-/** How long a break-glass window is open at most. */
-const breakGlassHours = 24;
-
-const breakGlass = z
-  .strictObject(
-    {
-      who: pattern(/^\S[^\n]{0,60}\S$/, "who answers for it: a name or an address, 2 to 62 characters"),
-      why: pattern(/^\S[^\n]{6,118}\S$/, "why it cannot wait, with the incident's number: 8 to 120 characters"),
-      until: instant,
-    },
-    { error: () => "an object with `who`, `why` and `until`" },
-  )
-  .describe(`Lets a sync by hand start outside the windows, for at most ${breakGlassHours} hours`);
-
-/** What a break-glass window was opened for. */
-export type BreakGlass = z.output<typeof breakGlass>;
 
 /**
  * What a stack's file says of python-api, under `esteira:python-api`.
@@ -105,8 +86,10 @@ export const schema = z.strictObject(
     branch: branchName.default("main").describe("The repository's default branch, which every environment follows"),
     via: via.default("push"),
     reviewers: reviewers.optional(),
-    chart: path.default("deployments/helm/api").describe("Folder of the Helm chart, with values-ENVIRONMENT.yaml"),
-    dockerfile: path.default("Dockerfile"),
+    chart: repositoryPath
+      .default("deployments/helm/api")
+      .describe("Folder of the Helm chart, with values-ENVIRONMENT.yaml"),
+    dockerfile: repositoryPath.default("Dockerfile"),
     namespace: namespace.optional().describe("Where it is deployed; python-api-ENVIRONMENT by default"),
     server: httpsUrl.default("https://kubernetes.default.svc").describe("The cluster's address, as Argo CD knows it"),
     kinds: z
@@ -114,8 +97,7 @@ export const schema = z.strictObject(
       .min(1, { error: () => "at least one kind" })
       .default(defaultKinds)
       .describe("Kinds that the chart may have; any other is refused by Argo CD"),
-    automated: z
-      .boolean({ error: () => "true or false" })
+    automated: trueOrFalse
       .optional()
       .describe("Whether changes are synced by themselves; never in prod, by default in the others"),
     tags: tagPattern.optional(),
@@ -202,20 +184,6 @@ const selects = ({ applications, namespaces, clusters }: SyncWindow) => applicat
 export const declaredWindows = ({ windows, breakGlass, application }: PythonApiConfig): SyncWindow[] =>
   breakGlass ? [...windows, breakGlassWindow(breakGlass, application)] : windows;
 
-/** A window has a schedule and no date: it opens a day before its end, which is before now, and is refused afterwards. */
-function breakGlassWindow({ who, why, until }: BreakGlass, application: string): SyncWindow {
-  const opens = new Date(Date.parse(until) - breakGlassHours * 3_600_000);
-  return {
-    kind: "allow",
-    schedule: `${opens.getUTCMinutes()} ${opens.getUTCHours()} ${opens.getUTCDate()} ${opens.getUTCMonth() + 1} *`,
-    duration: `${breakGlassHours}h`,
-    timeZone: "UTC",
-    applications: [application],
-    syncOverrun: true,
-    description: `Break-glass until ${until}, ${who}: ${why}`,
-  };
-}
-
 /** The secrets that a person gives, and what each is for. */
 export function secretsOf({ gitApp, repository, registryUser, argocd }: PythonApiConfig): Record<string, string> {
   return {
@@ -228,13 +196,16 @@ export function secretsOf({ gitApp, repository, registryUser, argocd }: PythonAp
       GHCR_TOKEN: `personal access token of ${registryUser} with scope read:packages, which reads the image's tags`,
     }),
     ...(argocd.webhooks === "given" && {
-      ARGOCD_WEBHOOK_SECRET: "value of webhook.github.secret in Argo CD's argocd-secret",
+      ARGOCD_WEBHOOK_SECRET: existing(webhookSecrets.argocd),
       ...(argocd.imageUpdaterUrl && {
-        IMAGE_UPDATER_WEBHOOK_SECRET: "value of webhook.ghcr-secret in argocd-image-updater-secret",
+        IMAGE_UPDATER_WEBHOOK_SECRET: existing(webhookSecrets["image-updater"]),
       }),
     }),
   };
 }
+
+const existing = ({ key, secretName }: { key: string; secretName: string }) =>
+  `value of ${key} in the Secret ${secretName} of Argo CD's namespace`;
 
 /** It declares objects of Argo CD's. */
 export const usesKubernetes = () => true;
@@ -271,62 +242,10 @@ export function problemsIn(config: PythonApiConfig, now = new Date()): Problem[]
   if (reviewers && environment !== "prod") {
     problem("reviewers", `found in ${environment}; expected in prod alone: nobody has to approve an image otherwise`);
   }
-  return [...problems, ...windowProblems(config, now)];
-}
-
-function windowProblems(config: PythonApiConfig, now: Date): Problem[] {
-  const { windows, breakGlass, automated } = config;
   const target = targetOf(config);
-  const unmatched = windows.flatMap((window, index): Problem[] =>
-    matching([window], target).length > 0
-      ? []
-      : [
-          {
-            key: `windows[${index}]`,
-            message: `matches no application; expected one that matches ${target.name} to ${target.destination.namespace} at ${target.destination.server}`,
-          },
-        ],
-  );
-  if (unmatched.length > 0) return unmatched;
-  if (!nextChance(windows, target, now, !automated)) {
-    const hand = automated ? "" : " by hand";
-    return [
-      {
-        key: "windows",
-        message: `leave no time at all for a sync${hand} within a year; expected an allow window that no deny window covers`,
-      },
-    ];
-  }
-  return breakGlass ? breakGlassProblems(config, breakGlass, now) : [];
-}
-
-function breakGlassProblems(config: PythonApiConfig, { until }: BreakGlass, now: Date): Problem[] {
-  const end = new Date(until);
-  const key = "breakGlass.until";
-  if (config.windows.length === 0) {
-    return [{ key: "breakGlass", message: "found without windows; expected nothing: no time is closed to syncs" }];
-  }
-  if (end <= now) {
-    return [{ key, message: `found "${until}", which is over; take breakGlass out, or say a new end and why` }];
-  }
-  const latest = new Date(now.getTime() + breakGlassHours * 3_600_000);
-  if (end > latest) {
-    return [
-      {
-        key,
-        message: `${found(until)}; expected at most ${breakGlassHours} hours from now: ${latest.toISOString().slice(0, 16)}Z`,
-      },
-    ];
-  }
-  const target = targetOf(config);
-  if (nextChance(declaredWindows(config), target, now, true, end)) return [];
-  const { by } = mayStart(declaredWindows(config), target, now, true);
-  return [
-    {
-      key: "breakGlass",
-      message: `would open nothing: the deny window "${by!.schedule}" (${by!.duration}) stands over it; expected that window with manualSync: true, or out of the list`,
-    },
-  ];
+  const closed = windowProblems(config.windows, target, !automated, now);
+  const glass = config.breakGlass ? breakGlassProblems(config.breakGlass, config.windows, target, now) : [];
+  return [...problems, ...(closed.length > 0 ? closed : glass)];
 }
 
 /** What windows are matched with. */

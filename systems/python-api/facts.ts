@@ -2,13 +2,16 @@ import { fileFact, nothing } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import { ghcrImage } from "../../components/github/names.ts";
+import { secretNames } from "../../components/gitops/gitops-application.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
-import { environmentName } from "./names.ts";
+import { environmentName, webhookSecrets } from "./names.ts";
 
 /** What python-api says of itself in the audit. */
 export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: readonly DeliveredFile[]): SystemFacts {
   const { environment, application, argocd, namespace, server, branch, chart, breakGlass, windows } = config;
   const repository = `${hub.owner}/${config.repository}`;
+  const told = argocd.imageUpdaterUrl ? Object.values(webhookSecrets) : [webhookSecrets.argocd];
+  const madeWebhooks = argocd.webhooks === "made" ? told : [];
   return {
     ...nothing,
     secrets: [
@@ -17,14 +20,11 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
         destination: destinationOf(name, config),
         origin: "stack config" as const,
       })),
-      ...(argocd.webhooks === "made"
-        ? [
-            { name: "webhook.github.secret", destination: webhookAt("argocd-secret") },
-            ...(argocd.imageUpdaterUrl
-              ? [{ name: "webhook.ghcr-secret", destination: webhookAt("argocd-image-updater-secret") }]
-              : []),
-          ].map((each) => ({ ...each, origin: "made by the program" as const }))
-        : []),
+      ...madeWebhooks.map(({ key, secretName }) => ({
+        name: key,
+        destination: `Secret ${argocd.namespace}/${secretName}, and the webhook of ${repository}`,
+        origin: "made by the program" as const,
+      })),
     ],
     files: files.map((file) => fileFact({ ...file, repository, branch })),
     environments: [{ repository, name: environmentName(environment) }],
@@ -52,13 +52,9 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
       breakGlass: (index >= windows.length && breakGlass) || null,
     })),
   };
-
-  function webhookAt(secretName: string) {
-    return `Secret ${argocd.namespace}/${secretName}, and the webhook of ${repository}`;
-  }
 }
 
 const destinationOf = (name: string, { application, argocd, repository }: PythonApiArgs["config"]): string => {
   if (name.endsWith("_WEBHOOK_SECRET")) return `the webhook of ${repository}`;
-  return `Secret ${argocd.namespace}/${application}-${name === "GHCR_TOKEN" ? "registry" : "repository"}`;
+  return `Secret ${argocd.namespace}/${secretNames(application)[name === "GHCR_TOKEN" ? "registry" : "repository"]}`;
 };

@@ -9,7 +9,7 @@ import { GitOpsApplication } from "../../components/gitops/gitops-application.ts
 import { WebhookSecret } from "../../components/gitops/webhook-secret.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
 import { factsOf } from "./facts.ts";
-import { environmentName, releaseName, repositoryUrl, valuesFile } from "./names.ts";
+import { environmentName, releaseName, repositoryUrl, valuesFile, webhookSecrets } from "./names.ts";
 import { deliveredFiles } from "./repository/files.ts";
 
 /** Which tags of the repository may run in an environment. */
@@ -94,26 +94,21 @@ export class PythonApi extends ComponentResource {
   private webhooks(name: string, { config: { argocd }, secrets }: PythonApiArgs): Record<string, WebhookArgs> {
     const { webhooks, url, imageUpdaterUrl, namespace } = argocd;
     if (webhooks === "none") return {};
-    const value = (what: string, secretName: string, key: string, given: string): Output<string> =>
+    const value = (what: keyof typeof webhookSecrets, given: string): Output<string> =>
       webhooks === "given"
         ? secrets[given]!
-        : new WebhookSecret(`${name}-${what}-webhook`, { secretName, namespace, key }, { parent: this }).value;
+        : new WebhookSecret(`${name}-${what}-webhook`, { ...webhookSecrets[what], namespace }, { parent: this }).value;
     return {
       argocd: {
         url: `${url}/api/webhook`,
         events: ["push"],
-        secret: value("argocd", "argocd-secret", "webhook.github.secret", "ARGOCD_WEBHOOK_SECRET"),
+        secret: value("argocd", "ARGOCD_WEBHOOK_SECRET"),
       },
       ...(imageUpdaterUrl && {
         "image-updater": {
           url: `${imageUpdaterUrl}/webhook?type=ghcr.io`,
           events: ["package"],
-          secret: value(
-            "image-updater",
-            "argocd-image-updater-secret",
-            "webhook.ghcr-secret",
-            "IMAGE_UPDATER_WEBHOOK_SECRET",
-          ),
+          secret: value("image-updater", "IMAGE_UPDATER_WEBHOOK_SECRET"),
         },
       }),
     };

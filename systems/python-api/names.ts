@@ -10,6 +10,12 @@ export const valuesFile = (environment: Environment): string => `values-${enviro
 /** The Helm release's name: what objects of the chart are called after. */
 export const releaseName = ({ repository }: Pick<PythonApiConfig, "repository">): string => repository.toLowerCase();
 
+/** Where the secrets stand by which GitHub is known: keys of Secrets that an installation of Argo CD has. */
+export const webhookSecrets = {
+  argocd: { secretName: "argocd-secret", key: "webhook.github.secret" },
+  "image-updater": { secretName: "argocd-image-updater-secret", key: "webhook.ghcr-secret" },
+};
+
 /** Where an environment's runbook stands in the repository. */
 export const runbookPath = (environment: Environment): string => `docs/runbooks/${environment}.md`;
 

@@ -9,9 +9,7 @@ import {
   setUpBuilder,
 } from "../../../components/github/registry/steps.ts";
 import { type Job, runner, script, type Workflow } from "../../../components/github/workflow.ts";
-
-/** An environment, as its stack is called. */
-type Environment = "dev" | "staging" | "prod";
+import type { Environment } from "../config.ts";
 
 /** Arguments of {@link publish}. */
 export interface PublishArgs extends PythonChecks {

@@ -12,7 +12,7 @@ export function runbook(config: PythonApiConfig, owner: string): string {
     look(config),
     ...(config.automated ? [syncedByItself(config)] : [syncByHand(config)]),
     ...(config.windows.length > 0 ? [syncWindows(config)] : []),
-    rollback(config, owner),
+    rollback(config),
     ...(config.environment === "prod" ? [hotfix(config)] : []),
     trouble(config),
   ];
@@ -20,8 +20,6 @@ export function runbook(config: PythonApiConfig, owner: string): string {
 }
 
 const shell = (...lines: string[]) => ["```bash", ...lines, "```"].join("\n");
-
-const capital = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}`;
 
 const host = ({ argocd }: PythonApiConfig) => argocd.url.replace("https://", "");
 
@@ -47,10 +45,10 @@ Log in first:
 ${shell(`argocd login ${host(config)} --sso`)}`;
 }
 
-const look = ({ application }: PythonApiConfig) => `## How is it?
+const look = ({ application, windows }: PythonApiConfig) => `## How is it?
 
 ${shell(
-  "# Sync status, health, and whether a sync window is open",
+  `# Sync status and health${windows.length > 0 ? ", and whether a sync window is open" : ""}`,
   `argocd app get ${application}`,
   "# What Git has and the cluster has not: exit code 0 for no difference, 1 for some",
   `argocd app diff ${application}`,
@@ -58,11 +56,23 @@ ${shell(
   `argocd app logs ${application} --tail 100`,
 )}`;
 
-const syncedByItself = ({ application, branch }: PythonApiConfig) => `## Sync
+/** What gets a version here, in the document's words. */
+const promotion = ({ environment, branch }: PythonApiConfig) =>
+  environment === "staging"
+    ? `## Promote to staging
 
-Nobody has to: what is pushed to \`${branch}\` is synced. Not to wait for it:
+A tag on a commit of \`${branch}\` is a release candidate. Its image is tested, built, and here some minutes later.
 
-${shell(`argocd app get ${application} --refresh`, `argocd app wait ${application} --sync --health --timeout 600`)}`;
+${shell("git tag v1.2.0-rc.1", "git push origin v1.2.0-rc.1")}
+
+`
+    : "";
+
+const syncedByItself = (config: PythonApiConfig) => `${promotion(config)}## Sync
+
+Nobody has to: what is in Git is synced. Not to wait for it:
+
+${shell(`argocd app get ${config.application} --refresh`, `argocd app wait ${config.application} --sync --health --timeout 600`)}`;
 
 function syncByHand({ application, windows, argocd }: PythonApiConfig): string {
   const window = windows.length > 0 ? "\nAll of it but the diff needs an open sync window, the dry run too.\n" : "";
@@ -131,7 +141,7 @@ What passes is a break-glass window, for a day at most. In the infrastructure re
    shows it as long as it is declared.`;
 }
 
-function rollback(config: PythonApiConfig, owner: string): string {
+function rollback(config: PythonApiConfig): string {
   const { application, automated, branch, environment, chart, namespace } = config;
   const then = automated
     ? "Argo CD syncs it by itself."
@@ -169,7 +179,7 @@ ${argocd}
 ### Not by Helm
 
 \`helm history ${releaseName(config)} -n ${namespace}\` knows no release: Argo CD renders the chart and applies the objects itself. \`helm rollback\` has nothing to go back to;
-${automated ? "go by Git" : "`argocd app rollback` is what does it"}. The image of ${capital(owner)}'s registry stays: tags are never overwritten.`;
+${automated ? "go by Git" : "`argocd app rollback` is what does it"}.`;
 }
 
 /** Unlike a sync it is taken, and held. */

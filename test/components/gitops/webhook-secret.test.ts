@@ -13,7 +13,11 @@ describe("WebhookSecret", () => {
       "SecretPatch w-patch": {
         apiVersion: "v1",
         kind: "Secret",
-        metadata: { name: "argocd-secret", namespace: "argocd" },
+        metadata: {
+          name: "argocd-secret",
+          namespace: "argocd",
+          annotations: { "pulumi.com/patchFieldManager": "esteira-w" },
+        },
         data: "[secret]",
       },
     });

@@ -168,8 +168,8 @@ describe("python-api", () => {
       events: ["push"],
       configuration: { url: "https://argocd.example.org/api/webhook", contentType: "json", secret: "[secret]" },
     });
-    const { metadata } = inputsOf(declaration, "SecretPatch");
-    assert.deepEqual(metadata, { name: "argocd-secret", namespace: "argocd" });
+    const { metadata } = inputsOf(declaration, "SecretPatch") as { metadata: Spec };
+    assert.deepEqual([metadata["name"], metadata["namespace"]], ["argocd-secret", "argocd"]);
   });
 
   it("and the Image Updater of images, where it answers", async () => {
@@ -190,7 +190,8 @@ describe("python-api", () => {
       },
     });
     const patch = inputsOf(declaration, "SecretPatch", "python-api-image-updater-webhook-patch");
-    assert.deepEqual(patch["metadata"], { name: "argocd-image-updater-secret", namespace: "cd" });
+    const { name, namespace } = patch["metadata"] as Spec;
+    assert.deepEqual([name, namespace], ["argocd-image-updater-secret", "cd"]);
   });
 
   it("uses the webhook's secret that Argo CD has already, or no webhook at all", async () => {
