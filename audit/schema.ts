@@ -103,7 +103,11 @@ export const systemFacts = z.strictObject({
         duration: z.string(),
         timeZone: z.string(),
         applications: z.array(z.string()).describe("Applications that it holds for, by name"),
+        namespaces: z.array(z.string()).describe("Namespaces whose applications it holds for"),
+        clusters: z.array(z.string()).describe("Clusters whose applications it holds for"),
+        andOperator: z.boolean().describe("Whether all of these lists must match"),
         manualSync: z.boolean().describe("Whether a sync by hand passes all the same"),
+        syncOverrun: z.boolean().describe("Whether a sync that started in time is finished"),
         breakGlass: z
           .strictObject({ who: z.string(), why: z.string(), until: z.string() })
           .nullable()

@@ -14,6 +14,7 @@ import {
   timeline,
 } from "../components/gitops/sync-windows.ts";
 import { nearest } from "../components/schema.ts";
+import { isDay } from "../components/time.ts";
 import { ConfigError } from "../config.ts";
 import { root } from "./engine.ts";
 import { type DeclaredResource, declare } from "./render/program.ts";
@@ -75,7 +76,7 @@ export function find(resources: readonly DeclaredResource[], stack: string, app?
 /** @throws UsageError where it is no time, or one without a zone */
 function timeOf(text: string): Date {
   const time = new Date(text);
-  if (!/T.*(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(time.getTime())) {
+  if (!/T.*(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(time.getTime()) || !isDay(text)) {
     throw new UsageError(
       `--at is "${text}"; expected a time with its zone, such as 2026-11-28T07:00Z or 2026-11-28T04:00-03:00`,
     );

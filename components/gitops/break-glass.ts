@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { found, type Problem, pattern } from "../schema.ts";
 import { instant } from "../time.ts";
-import { mayStart, nextChance, type SyncWindow, type Target } from "./sync-windows.ts";
+import { nextChance, type SyncWindow, type Target, timeline } from "./sync-windows.ts";
 
 /** How long it is open at most. */
 const hours = 24;
@@ -35,6 +35,8 @@ export function breakGlassWindow({ who, why, until }: BreakGlass, application: s
     duration: `${hours}h`,
     timeZone: "UTC",
     applications: [application],
+    // Once it is over it must not hold a sync by hand that the others let pass.
+    manualSync: true,
     syncOverrun: true,
     description: `Break-glass until ${until}, ${who}: ${why}`,
   };
@@ -50,8 +52,9 @@ export function breakGlassProblems(
   const key = "breakGlass.until";
   const { until } = glass;
   const [end, latest] = [new Date(until), new Date(now.getTime() + length)];
-  if (windows.length === 0) {
-    return [{ key: "breakGlass", message: "found without windows; expected nothing: no time is closed to syncs" }];
+  if (!windows.some(({ kind }) => kind === "allow")) {
+    const mend = "expected nothing: without one every time is open that no deny window closes, and that it cannot open";
+    return [{ key: "breakGlass", message: `found without an allow window; ${mend}` }];
   }
   if (end <= now) {
     return [{ key, message: `${found(until)}, which is over; take breakGlass out, or say a new end and why` }];
@@ -61,12 +64,11 @@ export function breakGlassProblems(
     return [{ key, message: `${found(until)}; expected at most ${hours} hours from now: ${most}` }];
   }
   const all = [...windows, breakGlassWindow(glass, target.name)];
-  if (nextChance(all, target, now, true, end)) return [];
-  const { schedule, duration } = mayStart(all, target, now, true).by!;
-  return [
-    {
-      key: "breakGlass",
-      message: `would open nothing: the deny window "${schedule}" (${duration}) stands over it; expected that window with manualSync: true, or out of the list`,
-    },
-  ];
+  const closed = [...timeline(windows, target, now, end, true)].filter(({ allowed }) => !allowed);
+  if (closed.some(({ from, to }) => nextChance(all, target, from, true, to))) return [];
+  const deny = closed.map(({ by }) => by).find((by) => by?.kind === "deny");
+  const why = deny
+    ? `the deny window "${deny.schedule}" (${deny.duration}) stands over it; expected that window with manualSync: true, or out of the list`
+    : "no time till then is closed to a sync by hand; expected nothing";
+  return [{ key: "breakGlass", message: `would open nothing: ${why}` }];
 }

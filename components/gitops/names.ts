@@ -5,13 +5,13 @@ import { cron, nextStart, timeZone } from "../time.ts";
 import type { SyncWindow } from "./sync-windows.ts";
 
 const scheduleSentence =
-  "a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0 and not 7, every step above 1, * in no list";
+  "a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
 
 /** When a window opens. Argo CD takes a schedule that never comes for one that is always on. */
 const schedule = cron
   .refine((text) => {
     const [, , , , dayOfWeek = ""] = text.split(/ +/);
-    return !/(^|[-,])7/.test(dayOfWeek) && !/\/0*1(?![0-9])|\*,|,\*/.test(text);
+    return !/(^|[-,])0*7(?![0-9])|-sun/i.test(dayOfWeek) && !/\/0*1(?![0-9])|\*,|,\*/.test(text);
   }, expected(scheduleSentence))
   .refine(comes, expected("a schedule that comes, which 0 0 30 2 * never does"));
 
@@ -56,30 +56,20 @@ export const syncWindow = z.strictObject(
   { error: () => "an object with `kind`, `schedule` and `duration`" },
 );
 
-/** Whether a text is a regular expression of Go's as well as of JavaScript's, as far as tags need one. */
-const readAlike = (text: string): boolean => {
-  if (/\(\?(?!:)|\\[1-9pPkcuxB]|\[\[:/.test(text)) return false;
-  try {
-    new RegExp(text);
-    return true;
-  } catch {
-    return false;
-  }
-};
+/** A number of a version, in the few words that mean the same to Go and JavaScript. */
+const digits = "(([0-9]|\\[[0-9](-[0-9])?\\])([+]|\\{[0-9]{1,2}(,[0-9]{0,2})?\\})?)+";
 
-/** The tags of an image that an environment takes: a regular expression, read by the Image Updater. */
-export const tagPattern = z
-  .string({ error: () => "a regular expression in quotes" })
-  .refine(readAlike, expected("a regular expression without look-around and back-references, which Go has not"))
-  .refine(
-    (text) => /^\^[^|]*[^\\]\$$/.test(text),
-    expected("a regular expression from ^ to $, without |: it must say the whole tag"),
-  )
-  .refine(
-    (text) => !readAlike(text) || !["latest", "v", "main"].some((tag) => new RegExp(text).test(tag)),
-    expected("a regular expression that takes versions alone: this one takes latest or the like"),
-  )
-  .describe("Tags that are taken, as a regular expression from ^ to $; never latest");
+/**
+ * The tags of an image that an environment takes: a regular expression, read by the Image Updater. It says whole versions, so
+ * never `latest`, and whether they are pre-releases stands at its end.
+ */
+export const tagPattern = pattern(
+  new RegExp(`^\\^v${digits}\\\\\\.${digits}\\\\\\.${digits}(-[a-z]+\\\\\\.${digits})?\\$$`),
+  "a regular expression from ^v to $ for versions alone, so never latest: three numbers as digits or [0-9]+ with \\\\. between, then nothing or the like of -rc\\\\.[0-9]+",
+);
+
+/** What a tag pattern says of pre-releases: `-rc`, or nothing. */
+export const preReleaseOf = (tags: string): string => /-[a-z]+(?=\\\.)/.exec(tags)?.[0] ?? "";
 
 /** A tag that is not taken though its pattern is. */
 export const ignoredTag = pattern(

@@ -55,7 +55,8 @@ export const mayStart = (windows: readonly SyncWindow[], target: Target, at: Dat
 
 /**
  * The next time at which a sync may start, to the second: `at` itself if it may now.
- * @param until where the search ends; by default after a year and a day, and anyway once windows have opened or closed ten thousand times
+ * @param until where the search ends; by default after a year and a day, and anyway after ten thousand closed stretches
+ * @param atLeast how long it may, in milliseconds; Argo CD leaves a second open between windows that follow each other. @default any time
  * @returns undefined if there is none till then
  */
 export function nextChance(
@@ -64,11 +65,23 @@ export function nextChance(
   at: Date,
   manual: boolean,
   until = new Date(at.getTime() + 366 * day),
+  atLeast = 0,
 ): Date | undefined {
-  let stretches = 0;
-  for (const { from, allowed } of timeline(windows, target, at, until, manual)) {
-    if (allowed) return from;
-    if (++stretches === 10_000) break;
+  const those = matching(windows, target);
+  let since: number | undefined;
+  for (let now = at.getTime(), closed = 0; now < until.getTime() && closed < 10_000; ) {
+    const { allowed, by } = decide(those, now, manual);
+    // An open deny window decides alone until it closes; else any may be the next to change the answer.
+    const deciding = !allowed && by?.kind === "deny" ? [by] : those;
+    const next = Math.min(until.getTime(), ...deciding.map((window) => nextChange(window, now)));
+    if (!allowed) {
+      since = undefined;
+      closed++;
+    } else {
+      since ??= now;
+      if (next - since >= atLeast) return new Date(since);
+    }
+    now = next;
   }
   return undefined;
 }

@@ -1,6 +1,8 @@
 import type { Problem } from "../schema.ts";
 import { matching, nextChance, type SyncWindow, type Target } from "./sync-windows.ts";
 
+const halfAMinute = 30_000;
+
 /**
  * What is wrong with a project's windows for its one application, though with none by itself: Argo CD would take them without a word.
  * @param manual whether all its syncs are started by hand
@@ -17,7 +19,7 @@ export function windowProblems(windows: readonly SyncWindow[], target: Target, m
           },
         ],
   );
-  if (problems.length > 0 || nextChance(windows, target, now, manual)) return problems;
+  if (problems.length > 0 || nextChance(windows, target, now, manual, undefined, halfAMinute)) return problems;
   const hand = manual ? " by hand" : "";
   return [
     {

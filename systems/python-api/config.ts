@@ -4,13 +4,13 @@ import { branchName, login, repositoryName, repositoryPath, reviewers, via } fro
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { pythonChecks } from "../../components/github/python-checks.ts";
 import { breakGlass, breakGlassProblems, breakGlassWindow } from "../../components/gitops/break-glass.ts";
-import { ignoredTag, syncWindow, tagPattern } from "../../components/gitops/names.ts";
+import { ignoredTag, preReleaseOf, syncWindow, tagPattern } from "../../components/gitops/names.ts";
 import type { SyncWindow } from "../../components/gitops/sync-windows.ts";
 import { windowProblems } from "../../components/gitops/window-problems.ts";
 import { groupKind, namespace } from "../../components/kubernetes/names.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
-import { oneOf, type Problem, pattern, trueOrFalse, whole } from "../../components/schema.ts";
-import { webhookSecrets } from "./names.ts";
+import { found, oneOf, type Problem, pattern, trueOrFalse, whole } from "../../components/schema.ts";
+import { releaseName, webhookSecrets } from "./names.ts";
 
 /** The environments, each the name of a stack. */
 export const stacks = ["dev", "staging", "prod"] as const;
@@ -116,7 +116,7 @@ export const schema = z.strictObject(
       .describe("Groups that may look, and that may sync as well"),
     notifications: z
       .record(
-        pattern(/^[a-z][a-z0-9-]*(\.[a-z0-9-]+)?$/, "a notification service, such as slack"),
+        pattern(/^[a-z][a-z0-9-]*$/, "a notification service, such as slack; a webhook by its own name alone"),
         pattern(/^[^\s].*$/, "a recipient, such as a channel's name"),
         { error: () => "recipients by service" },
       )
@@ -163,7 +163,7 @@ export type PythonApiConfig = Omit<
 /** Fills in what follows from the environment's name and from other keys. */
 export function resolve(parsed: Parsed, stack: string): PythonApiConfig {
   const environment = stack as Environment;
-  const application = `${parsed.repository}-${environment}`.toLowerCase().replaceAll("_", "-");
+  const application = `${releaseName(parsed)}-${environment}`;
   const windows: SyncWindow[] = parsed.windows ?? (environment === "prod" ? [officeHours] : []);
   return {
     ...parsed,
@@ -233,11 +233,16 @@ export function problemsIn(config: PythonApiConfig, now = new Date()): Problem[]
   if (argocd.imageUpdaterUrl && argocd.webhooks === "none") {
     problem("argocd.imageUpdaterUrl", 'found beside webhooks "none"; expected nothing: nobody would call it');
   }
-  for (const [other, pattern] of Object.entries(defaultTags)) {
-    const sample = pattern.replaceAll("[0-9]+", "1").replaceAll("\\", "").slice(1, -1);
-    if (other !== environment && new RegExp(tags).test(sample)) {
-      problem("tags", `found ${JSON.stringify(tags)}, which takes ${sample} too; expected ${environment}'s tags alone`);
-    }
+  const [own, wanted] = [preReleaseOf(tags), preReleaseOf(defaultTags[environment])];
+  if (own !== wanted) {
+    const end = wanted === "" ? "nothing after the three numbers" : `${wanted}\\.[0-9]+ at its end`;
+    problem("tags", `${found(tags)}; expected ${environment}'s versions alone: ${end}`);
+  }
+  if (config.namespace === argocd.namespace) {
+    problem(
+      "namespace",
+      `${found(config.namespace)}, where Argo CD runs; expected another: what is in Git would rule over it`,
+    );
   }
   if (reviewers && environment !== "prod") {
     problem("reviewers", `found in ${environment}; expected in prod alone: nobody has to approve an image otherwise`);

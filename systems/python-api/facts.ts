@@ -47,7 +47,11 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
       duration: window.duration,
       timeZone: window.timeZone ?? "UTC",
       applications: [...(window.applications ?? [])],
+      namespaces: [...(window.namespaces ?? [])],
+      clusters: [...(window.clusters ?? [])],
+      andOperator: window.andOperator ?? false,
       manualSync: window.manualSync ?? false,
+      syncOverrun: window.syncOverrun ?? false,
       // The one beyond those that always hold.
       breakGlass: (index >= windows.length && breakGlass) || null,
     })),

@@ -7,8 +7,9 @@ export const environmentName = (environment: Environment): string =>
 /** Whose tag the Image Updater writes, below the chart's folder. */
 export const valuesFile = (environment: Environment): string => `values-${environment}.yaml`;
 
-/** The Helm release's name: what objects of the chart are called after. */
-export const releaseName = ({ repository }: Pick<PythonApiConfig, "repository">): string => repository.toLowerCase();
+/** The Helm release's name, after which the chart calls its objects: neither Helm nor Kubernetes takes capitals or `_`. */
+export const releaseName = ({ repository }: Pick<PythonApiConfig, "repository">): string =>
+  repository.toLowerCase().replaceAll("_", "-");
 
 /** Where the secrets stand by which GitHub is known: keys of Secrets that an installation of Argo CD has. */
 export const webhookSecrets = {

@@ -162,6 +162,25 @@ describe("python-api under Argo CD", function () {
     assert.match((await argocd("app", "rollback", "python-api-base-dev")).said, /auto-sync is enabled/);
   });
 
+  it("lets an operator sync, a viewer only look, and neither anything of another environment", async () => {
+    const groups = { viewers: ["acme:all"], operators: ["acme:ops"] };
+    await apply("prod", { windows: [open], groups });
+    const tokenOf = async (role: string) => {
+      const { stdout } = await argoCd.cli("proj", "role", "create-token", prod, role, "--token-only");
+      return stdout.trim();
+    };
+    await until("the roles", async () => (await argoCd.cli("proj", "role", "get", prod, "viewer")).code === 0);
+    const [viewer, operator] = [await tokenOf("viewer"), await tokenOf("operator")];
+    const as = async (token: string, ...args: string[]) => (await argocd("app", ...args, "--auth-token", token)).said;
+    const denied = /permission denied/;
+    assert.match(await as(viewer, "get", prod), /^Name: +argocd\/python-api-base-prod$/m);
+    assert.match(await as(viewer, "sync", prod), denied);
+    assert.match(await as(viewer, "rollback", prod), denied);
+    assert.doesNotMatch(await as(operator, "sync", prod, "--timeout", "60"), denied);
+    for (const token of [viewer, operator]) assert.match(await as(token, "get", "python-api-base-dev"), denied);
+    assert.match(await as(operator, "delete", prod, "--yes"), denied);
+  });
+
   it("knows each command of the runbooks, with its flags and arguments", async () => {
     const commands = new Set<string>();
     for (const stack of stacks) {

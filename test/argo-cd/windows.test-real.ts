@@ -201,10 +201,29 @@ describe("sync windows, beside Argo CD's own evaluation", () => {
     assert.ok(refused.length < taken.length / 2, `${refused.length} of ${taken.length + refused.length} refused`);
   });
 
+  it("takes just the time zones that are the same to Argo CD, which takes any other for UTC", () => {
+    const window = { ...officeHours, schedule: "0 6 * * *", duration: "1h" };
+    const zones = Intl.supportedValuesOf("timeZone");
+    // Of a day past: of days to come the two may have other editions of the database.
+    const cases = [...zones, "US/Pacific", "Etc/GMT+3", "EST5EDT", "America/Port-au-Prince"].map((timeZone) => {
+      const { data } = syncWindow.safeParse({ ...window, timeZone });
+      assert.ok(data, timeZone);
+      return { windows: [data], target, at: { from: "2023-01-16T00:00:30Z", stepSeconds: 900, count: 96 } };
+    });
+    compare(cases);
+    for (const timeZone of ["PST", "IST", "BST", "JST", "SystemV/PST8", "US/pacific", "Asia/kolkata", "Local", "utc"]) {
+      assert.equal(syncWindow.safeParse({ ...window, timeZone }).success, false, timeZone);
+    }
+  });
+
   it("takes no schedule that Argo CD refuses, or would read as something else", () => {
     const schedules = [
       "0 0 * * 7",
       "0 0 * * 5-7",
+      "0 0 * * 07",
+      "0 0 * * 5-07",
+      "0 0 * * FRI-SUN",
+      "0 0 * * SAT-SUN",
       "0 0 */1 * 1",
       "0 0 *,5 * 1",
       "0 0 30 2 *",

@@ -117,6 +117,7 @@ describe("What is said of sync windows", () => {
         [/there is no Pulumi\.prd\.yaml; did you mean --stack prod\?/, "--stack", "prd"],
         [/prod declares no Application "x"; it declares python-api-base-prod/, "--stack", "prod", "--app", "x"],
         [/--at is "2026-11-23T12:00"; expected a time with its zone/, "--stack", "prod", "--at", "2026-11-23T12:00"],
+        [/--at is "2026-02-30T12:00Z"; expected/, "--stack", "prod", "--at", "2026-02-30T12:00Z"],
         [/Unknown option '--when'/, "--stack", "prod", "--when", "now"],
       ];
       for (const [message, ...args] of cases) {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parse } from "yaml";
 import { root } from "../../cli/engine.ts";
+import { kindsModule } from "../../cli/kinds.ts";
 import { computed } from "../../cli/render/program.ts";
 import { secretPlaceholder, stacksIn } from "../../cli/render/stack-file.ts";
 import type { KubernetesObject } from "../../sandbox/kubernetes/client.ts";
@@ -45,6 +46,11 @@ describe("Kubernetes' own API server", function () {
     for (const [file, object] of rendered) {
       it(file, async () => assert.equal(await strictly(kubernetes.client, object), undefined));
     }
+  });
+
+  it("is given the kinds of which components/gitops/kinds.ts has the types (else: make kinds)", async () => {
+    const file = join(root, "components/gitops/kinds.ts");
+    assert.equal(readFileSync(file, "utf8"), await kindsModule());
   });
 
   describe("would not take", () => {

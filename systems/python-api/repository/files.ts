@@ -20,6 +20,7 @@ export function deliveredFiles(config: PythonApiConfig, owner: string): Delivere
         owner,
         environmentName: environmentName(environment),
         image: ghcrImage(owner, config.repository),
+        then: afterCommit(config),
         valuesFiles,
         delivered: stacks.flatMap((each) => [workflowPath(each), runbookPath(each)]),
       }),
@@ -28,3 +29,8 @@ export function deliveredFiles(config: PythonApiConfig, owner: string): Delivere
     { path: runbookPath(environment), text: runbook(config, owner) },
   ];
 }
+
+const afterCommit = ({ automated, application, windows }: PythonApiConfig): string =>
+  automated
+    ? `then Argo CD syncs ${application} by itself`
+    : `then an operator syncs${windows.length > 0 ? ", within a window" : ""}: \`argocd app sync ${application}\``;

@@ -19,8 +19,8 @@ export interface PublishArgs extends PythonChecks {
   owner: string;
   repository: string;
   branch: string;
-  /** What deploys it, by its name in Argo CD. */
-  application: string;
+  /** What happens once the Image Updater has committed it: the end of a sentence. */
+  then: string;
   /** Without a tag, such as ghcr.io/sua-org/python-api-base. In lower case. */
   image: string;
   dockerfile: string;
@@ -170,8 +170,7 @@ const publication = (args: PublishArgs): Job => {
           HOTFIX: "${{ needs.version.outputs.hotfix }}",
           VALUES: args.valuesFiles[environment],
           BRANCH: args.branch,
-          APPLICATION: args.application,
-          ENVIRONMENT: environment,
+          THEN: args.then,
         },
         run: script(import.meta.url, "./published.sh"),
       },

@@ -21,7 +21,14 @@ export function runbook(config: PythonApiConfig, owner: string): string {
 
 const shell = (...lines: string[]) => ["```bash", ...lines, "```"].join("\n");
 
-const host = ({ argocd }: PythonApiConfig) => argocd.url.replace("https://", "");
+/** Its CLI takes a host, and apart from it the path below which it answers. */
+function loginTo({ argocd }: PythonApiConfig): string {
+  const { host, pathname } = new URL(argocd.url);
+  return pathname === "/" ? host : `${host} --grpc-web-root-path ${pathname}`;
+}
+
+/** Text in a table's cell. */
+const cell = (text: string) => text.replaceAll("|", "\\|");
 
 function introduction(config: PythonApiConfig, owner: string): string {
   const { application, environment, namespace, server, branch, chart, tags, automated, notifications, groups } = config;
@@ -42,7 +49,7 @@ function introduction(config: PythonApiConfig, owner: string): string {
 
 Log in first:
 
-${shell(`argocd login ${host(config)} --sso`)}`;
+${shell(`argocd login ${loginTo(config)} --sso`)}`;
 }
 
 const look = ({ application, windows }: PythonApiConfig) => `## How is it?
@@ -70,9 +77,14 @@ ${shell("git tag v1.2.0-rc.1", "git push origin v1.2.0-rc.1")}
 
 const syncedByItself = (config: PythonApiConfig) => `${promotion(config)}## Sync
 
-Nobody has to: what is in Git is synced. Not to wait for it:
+Nobody has to: what is in Git is synced. Not to wait for it, or to try again what has failed:
 
-${shell(`argocd app get ${config.application} --refresh`, `argocd app wait ${config.application} --sync --health --timeout 600`)}`;
+${shell(
+  "# What it would do, without doing it",
+  `argocd app sync ${config.application} --dry-run`,
+  `argocd app sync ${config.application}`,
+  `argocd app wait ${config.application} --sync --health --timeout 600`,
+)}${config.windows.length > 0 ? "\n\nAll but the waiting needs an open sync window." : ""}`;
 
 function syncByHand({ application, windows, argocd }: PythonApiConfig): string {
   const window = windows.length > 0 ? "\nAll of it but the diff needs an open sync window, the dry run too.\n" : "";
@@ -105,7 +117,7 @@ const indented = (text: string) => text.replaceAll("\n", "\n   ");
 function syncWindows(config: PythonApiConfig): string {
   const { application, environment, windows } = config;
   const row = (window: SyncWindow) =>
-    `| ${window.kind} | \`${window.schedule}\` for ${window.duration} | ${window.timeZone ?? "UTC"} | ${window.manualSync ? "passes" : "is held too"} | ${window.description ?? ""} |`;
+    `| ${window.kind} | \`${window.schedule}\` for ${window.duration} | ${window.timeZone ?? "UTC"} | ${window.manualSync ? "passes" : "is held too"} | ${cell(window.description ?? "")} |`;
   const stack = `--stack ${environment}`;
   return `## When a sync may start
 
@@ -113,7 +125,7 @@ function syncWindows(config: PythonApiConfig): string {
 | --- | --- | --- | --- | --- |
 ${windows.map(row).join("\n")}
 
-Outside, \`argocd app sync\` answers "cannot sync: blocked by sync window". A sync that started in time is finished.
+Outside, \`argocd app sync\` answers "cannot sync: blocked by sync window".${windows.every(({ syncOverrun }) => syncOverrun) ? " A sync that started in time is finished." : ""}
 In the second in which a window opens it is still closed.
 
 ${shell("# Now, as Argo CD sees it", `argocd proj windows list ${application}`, "# At any time, and the whole week: in the infrastructure repository", `npm run windows -- ${stack} --app ${application} --manual`)}
@@ -138,7 +150,7 @@ What passes is a break-glass window, for a day at most. In the infrastructure re
    ${indented(shell(`npm run windows -- ${stack} --manual`))}
 
 4. Take \`breakGlass\` out again and run \`make up STACK=${environment}\`. Once its time is over the render and every \`up\` are refused until then. The audit
-   shows it as long as it is declared.`;
+   shows it as long as it is declared; in the cluster it would open again on the same day of the next year.`;
 }
 
 function rollback(config: PythonApiConfig): string {

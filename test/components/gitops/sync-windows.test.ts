@@ -90,6 +90,23 @@ describe("sync windows", () => {
     );
   });
 
+  it("leap over a long deny, however often others open within it", () => {
+    const often = window({ schedule: "*/2 * * * *", duration: "1m" });
+    const freeze = window({ kind: "deny", schedule: "0 0 20 12 *", duration: "336h" });
+    assert.equal(next([often, freeze], "2026-12-20T12:00:00Z"), "2027-01-03T00:00:01.000Z");
+  });
+
+  it("may be asked for more than the second that lies between two of them", () => {
+    const days = [window({ kind: "deny", schedule: "0 0 * * *", duration: "24h" })];
+    const from = new Date("2026-11-22T12:00:00Z");
+    assert.equal(nextChance(days, target, from, false)?.toISOString(), "2026-11-23T00:00:00.000Z");
+    assert.equal(nextChance(days, target, from, false, new Date("2026-12-22T00:00:00Z"), 30_000), undefined);
+    assert.equal(
+      nextChance([window()], target, from, false, undefined, 30_000)?.toISOString(),
+      "2026-11-23T06:00:01.000Z",
+    );
+  });
+
   it("are told as stretches without gaps", () => {
     const [from, to] = [new Date("2026-11-23T00:00:00Z"), new Date("2026-11-24T00:00:00Z")];
     const stretches = [...timeline([window()], target, from, to, false)];

@@ -74,7 +74,7 @@ describe("python-api's config", () => {
           tags: "^v1\\.[0-9]+\\.[0-9]+$",
           ignoreTags: ["v1.2.1", "v1.3.*"],
           groups: { viewers: ["acme:all"], operators: ["6cd3b8b0-5d10-4b1c-9c5f-0d8f5f3a1c11"] },
-          notifications: { slack: "deploys", "webhook.pager": "x" },
+          notifications: { slack: "deploys", pager: "x" },
           gitApp: { id: 12, installation: 34 },
           registryUser: "puller",
           python: "3.13",
@@ -131,6 +131,31 @@ describe("python-api's config", () => {
           stackWith({ breakGlass: breakGlass({ until: "2026-11-28 07:00" }) }),
           `${at("breakGlass.until")}found "2026-11-28 07:00"; expected a time in UTC, to the minute and in quotes, such as "2026-11-28T07:00Z"`,
         ],
+        "a notification service with a dot, of which Argo CD would read the first half": [
+          stackWith({ notifications: { "webhook.pager": "x" } }),
+          `${at("notifications.webhook.pager")}expected a notification service, such as slack; a webhook by its own name alone`,
+        ],
+        ...Object.fromEntries(
+          [
+            "^[a-z0-9.]+$",
+            "v[0-9]+",
+            "^v1$|^latest$",
+            "^v(?!0)[0-9]+$",
+            "^\\Qlatest\\E$",
+            "^\\Av[0-9]+\\.[0-9]+\\.[0-9]+$",
+            "^[]l]atest$",
+            "^v1\\.4\\..*$",
+            "^v[0-9.]+$",
+            "^v1\\.4\\.[0-9]{2000}$",
+            "^v1\\.4\\.[0-9]+-.+$",
+          ].map((tags) => [
+            `tags that could be anything: ${tags}`,
+            [
+              stackWith({ tags }),
+              `${at("tags")}found ${JSON.stringify(tags)}; expected a regular expression from ^v to $ for versions alone, so never latest: three numbers as digits or [0-9]+ with \\\\. between, then nothing or the like of -rc\\\\.[0-9]+`,
+            ] satisfies [Config, string],
+          ]),
+        ),
         "a kind without its group's form": [
           stackWith({ kinds: ["deployment"] }),
           `${at("kinds[0]")}found "deployment"; expected a kind with its group, such as apps/Deployment, or Service`,
@@ -143,8 +168,7 @@ describe("python-api's config", () => {
   describe("is refused by the program alone where a schema cannot say it", () => {
     const at = (key: string) => `esteira:python-api.${key}: `;
     const cron =
-      "expected a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0 and not 7, every step above 1, * in no list";
-    const anchored = "expected a regular expression from ^ to $, without |: it must say the whole tag";
+      "expected a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
     const hours = "expected at most 24 hours from now: ";
     itRefusesAlone(
       {
@@ -168,6 +192,19 @@ describe("python-api's config", () => {
           windows({ schedule: "0 6 30 2 *" }),
           `${at("windows[0].schedule")}found "0 6 30 2 *"; expected a schedule that comes, which 0 0 30 2 * never does`,
         ],
+        "a range that ends on Sunday, which Argo CD refuses": [
+          windows({ schedule: "0 6 * * SAT-SUN" }),
+          `${at("windows[0].schedule")}found "0 6 * * SAT-SUN"; ${cron}`,
+        ],
+        ...Object.fromEntries(
+          ["PST", "IST", "SystemV/PST8", "US/pacific", "Asia/kolkata"].map((timeZone) => [
+            `${timeZone}, which to Argo CD is no time zone and so UTC`,
+            [
+              windows({ timeZone }),
+              `${at("windows[0].timeZone")}found "${timeZone}"; expected a time zone of the IANA database, such as America/Sao_Paulo`,
+            ] satisfies [Config, string],
+          ]),
+        ),
         "a time zone that would silently be UTC": [
           windows({ timeZone: "America/Sao_Paolo" }),
           `${at("windows[0].timeZone")}found "America/Sao_Paolo"; expected a time zone of the IANA database, such as America/Sao_Paulo`,
@@ -188,31 +225,29 @@ describe("python-api's config", () => {
           stackWith({ automated: true }),
           `${at("automated")}found true in prod; expected false: an operator starts each sync there`,
         ],
-        "tags that take latest": [
-          stackWith({ tags: "^[a-z0-9.]+$" }),
-          `${at("tags")}found "^[a-z0-9.]+$"; expected a regular expression that takes versions alone: this one takes latest or the like`,
-        ],
-        "tags that say a part alone": [stackWith({ tags: "v[0-9]+" }), `${at("tags")}found "v[0-9]+"; ${anchored}`],
-        "tags of which one alternative is not anchored": [
-          stackWith({ tags: "^v1$|^latest$" }),
-          `${at("tags")}found "^v1$|^latest$"; ${anchored}`,
-          `${at("tags")}found "^v1$|^latest$"; expected a regular expression that takes versions alone: this one takes latest or the like`,
-        ],
-        "tags that Go cannot read": [
-          stackWith({ tags: "^v(?!0)[0-9]+$" }),
-          `${at("tags")}found "^v(?!0)[0-9]+$"; expected a regular expression without look-around and back-references, which Go has not`,
-        ],
         "tags that are another environment's": [
-          stackWith({ tags: "^v[0-9]+\\.[0-9]+\\.[0-9]+(-rc\\.[0-9]+)?$" }),
-          `${at("tags")}found "^v[0-9]+\\\\.[0-9]+\\\\.[0-9]+(-rc\\\\.[0-9]+)?$", which takes v1.1.1-rc.1 too; expected prod's tags alone`,
+          stackWith({ tags: "^v1\\.4\\.[0-9]+-rc\\.[0-9]+$" }),
+          `${at("tags")}found "^v1\\\\.4\\\\.[0-9]+-rc\\\\.[0-9]+$"; expected prod's versions alone: nothing after the three numbers`,
+        ],
+        "Argo CD's own namespace": [
+          stackWith({ namespace: "argocd" }),
+          `${at("namespace")}found "argocd", where Argo CD runs; expected another: what is in Git would rule over it`,
+        ],
+        "windows that are closed but for a second": [
+          stackWith({ windows: [{ kind: "deny", schedule: "0 0 * * *", duration: "24h" }] }),
+          `${at("windows")}leave no time at all for a sync by hand within a year; expected an allow window that no deny window covers`,
+        ],
+        "a broken glass where a freeze alone closes": [
+          stackWith({ windows: [{ kind: "deny", schedule: "0 0 * * *", duration: "12h" }], breakGlass: breakGlass() }),
+          `${at("breakGlass")}found without an allow window; expected nothing: without one every time is open that no deny window closes, and that it cannot open`,
+        ],
+        "a broken glass where nothing is closed": [
+          stackWith({ windows: [allow({ manualSync: true })], breakGlass: breakGlass() }),
+          `${at("breakGlass")}would open nothing: no time till then is closed to a sync by hand; expected nothing`,
         ],
         "a broken glass that is over": [
           stackWith({ breakGlass: breakGlass({ until: "2026-01-02T03:04Z" }) }),
           `${at("breakGlass.until")}found "2026-01-02T03:04Z", which is over; take breakGlass out, or say a new end and why`,
-        ],
-        "a broken glass where nothing is closed": [
-          stackWith({ windows: [], breakGlass: breakGlass() }),
-          `${at("breakGlass")}found without windows; expected nothing: no time is closed to syncs`,
         ],
         "a name that is none of an Application": [
           stackWith({ repository: "A.B" }),
@@ -247,8 +282,14 @@ describe("python-api's config", () => {
             'would open nothing: the deny window "0 0 * * 6" (48h) stands over it; expected that window with manualSync: true, or out of the list',
         },
       ]);
-      // By hand it passes a deny that lets it, once an allow window is open.
-      assert.deepEqual(problemsIn(weekend({ manualSync: true }), now), []);
+      // Whom the deny window lets pass by hand needs no glass.
+      assert.deepEqual(problemsIn(weekend({ manualSync: true }), now), [
+        {
+          key: "breakGlass",
+          message: "would open nothing: no time till then is closed to a sync by hand; expected nothing",
+        },
+      ]);
+      assert.deepEqual(problemsIn(weekend({ duration: "14h" }), now), []);
     });
   });
 

@@ -30,7 +30,7 @@ const argsFor = (environment: Environment, changes: Partial<PublishArgs> = {}): 
   owner: "sua-org",
   repository: "python-api-base",
   branch: "main",
-  application: `python-api-base-${environment}`,
+  then: `then somebody looks after ${environment}`,
   image: "ghcr.io/sua-org/python-api-base",
   dockerfile: "Dockerfile",
   valuesFiles,
@@ -275,8 +275,7 @@ describe("python-api's publish-*.yml", () => {
             HOTFIX: "${{ needs.version.outputs.hotfix }}",
             VALUES: valuesFiles[environment],
             BRANCH: "main",
-            APPLICATION: `python-api-base-${environment}`,
-            ENVIRONMENT: environment,
+            THEN: `then somebody looks after ${environment}`,
           },
           run: text("systems/python-api/repository/published.sh"),
         });
@@ -471,7 +470,7 @@ echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"
     for (const each of ["install-it", "check-it"]) assert.equal(sandbox.calls(each).length, 1);
     assert.equal(
       act.job("image").summary,
-      `Published \`${registry.image}:v0.1.0-dev.2\`, \`${digest}\`, of the commit \`${sha}\`: built. Next: Argo CD Image Updater commits it into \`${valuesFiles.dev}\` on main, and Argo CD syncs python-api-base-dev by itself.\n`,
+      `Published \`${registry.image}:v0.1.0-dev.2\`, \`${digest}\`, of the commit \`${sha}\`: built. Next: Argo CD Image Updater commits it into \`${valuesFiles.dev}\` on main; then somebody looks after dev.\n`,
     );
 
     // Again; and again when what was tagged since would make it another version.
@@ -541,7 +540,7 @@ echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"
     assert.deepEqual(Object.keys(registry.tags), ["v1.2.0-rc.1"]);
     assert.match(
       act.job("image").summary,
-      /: built\. Next: .*`deployments\/helm\/api\/values-staging\.yaml` on main, and/,
+      /: built\. Next: .*`deployments\/helm\/api\/values-staging\.yaml` on main; then somebody looks after staging/,
     );
     const again = await run("staging", "refs/tags/v1.2.0-rc.1");
     assert.equal(again.code, 0, again.output);
@@ -590,7 +589,7 @@ echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"
     assert.deepEqual([builds(), sandbox.calls("check-it").length, puts()], [0, 0, ["v1.2.0"]]);
     assert.equal(
       act.job("image").summary,
-      `Published \`${registry.image}:v1.2.0\`, \`${digest}\`, of the commit \`${sha}\`: promoted from \`v1.2.0-rc.1\`, the same image. Next: Argo CD Image Updater commits it into \`${valuesFiles.prod}\` on main; then an operator syncs, within the window: \`argocd app sync python-api-base-prod\`.\n`,
+      `Published \`${registry.image}:v1.2.0\`, \`${digest}\`, of the commit \`${sha}\`: promoted from \`v1.2.0-rc.1\`, the same image. Next: Argo CD Image Updater commits it into \`${valuesFiles.prod}\` on main; then somebody looks after prod.\n`,
     );
     const again = await run("prod", "refs/tags/v1.2.0");
     assert.equal(again.code, 0, again.output);

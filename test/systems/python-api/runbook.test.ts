@@ -18,8 +18,10 @@ describe("python-api's runbooks", () => {
     for (const stack of ["dev", "staging"] as const) {
       const text = of(stack);
       assert.deepEqual(
-        commands(text).filter((line) => /^argocd app (sync|rollback)/.test(line)),
-        [],
+        commands(text).filter((line) => /^argocd app (sync|wait|rollback)/.test(line)),
+        ["sync X --dry-run", "sync X", "wait X --sync --health --timeout 600"].map(
+          (each) => `argocd app ${each.replace("X", `python-api-base-${stack}`)}`,
+        ),
       );
       assert.match(text, /`argocd app rollback` is refused here: automated sync is on/);
       assert.doesNotMatch(text, /## When a sync may start|## Hotfix|breakGlass/);
@@ -93,6 +95,22 @@ describe("python-api's runbooks", () => {
     }
     assert.match(of("prod"), /Argo CD's administrators/);
     assert.match(of("prod"), /go to nobody: `notifications` in the stack's file is empty/);
+  });
+
+  it("promises that a sync is finished only where it is, and speaks of windows where an automatic sync has some", () => {
+    const window = { kind: "allow", schedule: "0 6 * * 1-5", duration: "12h" };
+    assert.match(of("prod"), /A sync that started in time is finished/);
+    assert.doesNotMatch(of("prod", { windows: [{ ...window, syncOverrun: false }] }), /is finished/);
+    assert.match(of("staging", { windows: [window] }), /All but the waiting needs an open sync window/);
+  });
+
+  it("logs in below a path, and keeps a bar out of a table's cells", () => {
+    const text = of("prod", {
+      argocd: { url: "https://example.org/argocd" },
+      windows: [{ kind: "allow", schedule: "0 6 * * *", duration: "1h", description: "a | b" }],
+    });
+    assert.ok(commands(text).includes("argocd login example.org --grpc-web-root-path /argocd --sso"));
+    assert.ok(text.includes("| a \\| b |"));
   });
 
   it("says nothing twice as undefined or empty", () => {

@@ -111,6 +111,7 @@ describe("python-api", () => {
         duration: "24h",
         timeZone: "UTC",
         applications: ["python-api-base-prod"],
+        manualSync: true,
         syncOverrun: true,
         description: `Break-glass until ${given.until}, ana@example.org: INC-42: checkout answers 500`,
       },
@@ -233,6 +234,25 @@ describe("python-api", () => {
       paths.sort(),
       stacks.flatMap((stack) => [`.github/workflows/publish-${stack}.yml`, `docs/runbooks/${stack}.md`]).sort(),
     );
+  });
+
+  it("says in the workflow's summary what comes next, as it is declared", async () => {
+    const next = async (stack: Environment, changes: object = {}) => {
+      const text = filesOf(await declare(changes, stack))[`.github/workflows/publish-${stack}.yml`]!;
+      return /THEN: "?(.*?)"?$/m.exec(text)![1];
+    };
+    assert.equal(await next("dev"), "then Argo CD syncs python-api-base-dev by itself");
+    const byHand = "then an operator syncs";
+    assert.equal(await next("prod"), `${byHand}, within a window: \`argocd app sync python-api-base-prod\``);
+    const staging = await next("staging", { automated: false });
+    assert.equal(staging, `${byHand}: \`argocd app sync python-api-base-staging\``);
+  });
+
+  it("gives Helm a name that it takes", async () => {
+    const { source } = (await specOf({ repository: "Python_API" }, "dev", "Application")) as {
+      source: { helm: { releaseName: string } };
+    };
+    assert.equal(source.helm.releaseName, "python-api");
   });
 
   it("makes files only once the application waits for what they publish", async () => {
