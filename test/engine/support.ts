@@ -114,8 +114,12 @@ export async function nextRound({ parts }: Laid, done: Set<string>, lost = false
   const round = new Map<string, Drift>();
   for (const drift of drifts.filter(({ unseen, unmended }) => !unseen && (unmended !== undefined) === lost)) {
     if (done.has(drift.kind) || round.has(drift.object)) continue;
+    // What lists an account that is gone is refused whatever else is mended of it: that goes by itself.
+    const alone = drift.kind === "account deleted";
+    if (alone && round.size > 0) continue;
     done.add(drift.kind);
     round.set(drift.object, drift);
+    if (alone) break;
   }
   return [...round.values()];
 }
