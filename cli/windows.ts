@@ -150,15 +150,14 @@ async function main(): Promise<number> {
   else {
     const sync = `${manual ? "A sync by hand" : "An automatic sync"} of ${asked.target.name}`;
     const by = found.by ? `: ${words(found.by)}` : ": no window holds for it";
-    const next = found.next ? `the next chance is ${found.next}` : "there is no chance within a year";
     console.log(`${sync} ${found.allowed ? "may" : "may not"} start at ${inSeconds(at)}${by}`);
-    if (!found.allowed) console.log(capital(next));
+    if (!found.allowed) {
+      console.log(found.next ? `The next chance is ${found.next}` : "There is no chance within a year");
+    }
     console.log(`\n${week(asked, at)}`);
   }
   return found.allowed ? 0 : 1;
 }
-
-const capital = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}`;
 
 if (import.meta.main) {
   try {

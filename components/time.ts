@@ -9,14 +9,17 @@ const cronSentence = "a schedule in cron's five fields, such as 0 5 * * 1-5";
 export const cron = z
   .string({ error: () => cronSentence })
   .regex(/^([0-9*,/-]|[A-Za-z]{3})+( +([0-9*,/-]|[A-Za-z]{3})+){4}$/, { error: () => cronSentence, abort: true })
-  .refine((text) => {
-    try {
-      new Cron(text, { mode: "5-part", paused: true });
-      return true;
-    } catch {
-      return false;
-    }
-  }, expected(cronSentence))
+  .refine(
+    (text) => {
+      try {
+        new Cron(text, { mode: "5-part", paused: true });
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    { ...expected(cronSentence), abort: true },
+  )
   .describe(cronSentence);
 
 /**

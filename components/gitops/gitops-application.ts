@@ -2,7 +2,6 @@ import { core } from "@pulumi/kubernetes";
 import {
   ComponentResource,
   type ComponentResourceOptions,
-  type CustomResourceOptions,
   type Input,
   jsonStringify,
   type Resource,
@@ -10,6 +9,7 @@ import {
 import type { DeletionPolicy } from "../protection.ts";
 import { fieldsOf, type GitCredentials } from "./git-credentials.ts";
 import type { AppProjectSpec } from "./kinds.ts";
+import { preReleaseOf } from "./names.ts";
 import { Application, AppProject, ImageUpdater, type ObjectArgs } from "./resources.ts";
 import type { SyncWindow } from "./sync-windows.ts";
 
@@ -19,8 +19,6 @@ export interface ImageArgs {
   name: string;
   /** Tags that are taken: a regular expression from ^ to $. The highest version among them counts. */
   tags: string;
-  /** Whether versions such as v1.2.0-rc.1 count: the Image Updater leaves them out unless it is told. @default false */
-  preReleases?: boolean;
   /** Tags that are not taken all the same, with `*` and `?`. @default none */
   ignoreTags?: readonly string[];
   /** The values file that it is written into, below the chart's folder. */
@@ -80,7 +78,7 @@ export class GitOpsApplication extends ComponentResource {
     const { source, destination } = args;
     const kept = { parent: this, protect: deletionPolicy === "PREVENT" };
 
-    const project = new AppProject(`${name}-project`, this.object(args, projectSpec(args)), kept);
+    const project = new AppProject(`${name}-project`, objectOf(args, projectSpec(args)), kept);
     const before: Resource[] = [project];
     if (credentials) {
       before.push(
@@ -93,7 +91,7 @@ export class GitOpsApplication extends ComponentResource {
     }
     const deployed = new Application(
       `${name}-application`,
-      this.object(
+      objectOf(
         args,
         {
           project: application,
@@ -156,7 +154,7 @@ export class GitOpsApplication extends ComponentResource {
     };
     new ImageUpdater(
       `${name}-images`,
-      this.object(args, {
+      objectOf(args, {
         applicationRefs: [
           {
             // Exact: two resources that match one application would overwrite each other's commits.
@@ -164,7 +162,8 @@ export class GitOpsApplication extends ComponentResource {
             images: [
               {
                 alias: "image",
-                imageName: image.preReleases ? `${image.name}:x-0` : image.name,
+                // It leaves versions such as v1.2.0-rc.1 out unless it is told.
+                imageName: preReleaseOf(image.tags) ? `${image.name}:x-0` : image.name,
                 // What stands at a higher level is not inherited one by one.
                 commonUpdateSettings: settings,
                 manifestTargets: { helm: keys },
@@ -195,20 +194,18 @@ export class GitOpsApplication extends ComponentResource {
         type,
         stringData: data,
       },
-      { parent: this } satisfies CustomResourceOptions,
+      { parent: this },
     );
-  }
-
-  private object<Spec>(
-    args: GitOpsApplicationArgs,
-    spec: Spec,
-    more: Partial<ObjectArgs<Spec>["metadata"]> = {},
-  ): ObjectArgs<Spec> {
-    return { metadata: metadataOf(args, more), spec };
   }
 }
 
 const namespaceOf = ({ argocdNamespace = "argocd" }: GitOpsApplicationArgs) => argocdNamespace;
+
+const objectOf = <Spec>(
+  args: GitOpsApplicationArgs,
+  spec: Spec,
+  more: Partial<ObjectArgs<Spec>["metadata"]> = {},
+): ObjectArgs<Spec> => ({ metadata: metadataOf(args, more), spec });
 
 function metadataOf(
   args: GitOpsApplicationArgs,
@@ -253,7 +250,7 @@ function projectSpec(args: GitOpsApplicationArgs): AppProjectSpec {
     clusterResourceWhitelist: [{ group: "", kind: "Namespace", name: destination.namespace }],
     namespaceResourceWhitelist: kinds.map(groupAndKind),
     roles: roles.filter((role) => role.groups.length > 0).map((role) => ({ ...role, groups: [...role.groups] })),
-    ...(windows.length > 0 && { syncWindows: windows.map(windowSpec) }),
+    ...(windows.length > 0 && { syncWindows: [...windows] }),
   };
 }
 
@@ -261,10 +258,3 @@ const groupAndKind = (text: string) => {
   const slash = text.lastIndexOf("/");
   return { group: text.slice(0, Math.max(slash, 0)), kind: text.slice(slash + 1) };
 };
-
-const windowSpec = ({ applications, namespaces, clusters, ...window }: SyncWindow) => ({
-  ...window,
-  ...(applications && { applications: [...applications] }),
-  ...(namespaces && { namespaces: [...namespaces] }),
-  ...(clusters && { clusters: [...clusters] }),
-});

@@ -15,11 +15,11 @@ export interface SyncWindow {
   /** Time zone of the schedule. @default "UTC" */
   timeZone?: string;
   /** Names of applications, with `*` and `?`. */
-  applications?: readonly string[];
+  applications?: string[];
   /** Namespaces that applications go to, likewise. */
-  namespaces?: readonly string[];
+  namespaces?: string[];
   /** Names or addresses of clusters that they go to, likewise. */
-  clusters?: readonly string[];
+  clusters?: string[];
   /** Whether all the lists that are given must match. @default one is enough */
   andOperator?: boolean;
   /** Whether a sync by hand passes all the same. @default false */

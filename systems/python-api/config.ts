@@ -254,7 +254,7 @@ export function problemsIn(config: PythonApiConfig, now = new Date()): Problem[]
 }
 
 /** What windows are matched with. */
-export const targetOf = ({ application, namespace, server }: PythonApiConfig) => ({
+const targetOf = ({ application, namespace, server }: PythonApiConfig) => ({
   name: application,
   destination: { namespace, server },
 });

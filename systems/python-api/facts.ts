@@ -4,7 +4,7 @@ import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import { ghcrImage } from "../../components/github/names.ts";
 import { secretNames } from "../../components/gitops/gitops-application.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
-import { environmentName, webhookSecrets } from "./names.ts";
+import { environmentName, rulesets, webhookSecrets } from "./names.ts";
 
 /** What python-api says of itself in the audit. */
 export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: readonly DeliveredFile[]): SystemFacts {
@@ -28,7 +28,7 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
     ],
     files: files.map((file) => fileFact({ ...file, repository, branch })),
     environments: [{ repository, name: environmentName(environment) }],
-    rulesets: environment === "prod" ? [{ repository, name: "released versions" }] : [],
+    rulesets: Object.keys(rulesets(config)).map((name) => ({ repository, name })),
     applications: [
       {
         name: application,
@@ -46,9 +46,9 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
       schedule: window.schedule,
       duration: window.duration,
       timeZone: window.timeZone ?? "UTC",
-      applications: [...(window.applications ?? [])],
-      namespaces: [...(window.namespaces ?? [])],
-      clusters: [...(window.clusters ?? [])],
+      applications: window.applications ?? [],
+      namespaces: window.namespaces ?? [],
+      clusters: window.clusters ?? [],
       andOperator: window.andOperator ?? false,
       manualSync: window.manualSync ?? false,
       syncOverrun: window.syncOverrun ?? false,

@@ -3,13 +3,12 @@ import type { SystemFacts } from "../../audit/schema.ts";
 import { arrival, filesOf } from "../../components/github/delivered-file.ts";
 import { ghcrImage } from "../../components/github/names.ts";
 import { RepositoryDelivery, type WebhookArgs } from "../../components/github/repository-delivery.ts";
-import { releasedVersions } from "../../components/github/rulesets.ts";
 import type { GitCredentials } from "../../components/gitops/git-credentials.ts";
 import { GitOpsApplication } from "../../components/gitops/gitops-application.ts";
 import { WebhookSecret } from "../../components/gitops/webhook-secret.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
 import { factsOf } from "./facts.ts";
-import { environmentName, releaseName, repositoryUrl, valuesFile, webhookSecrets } from "./names.ts";
+import { environmentName, releaseName, repositoryUrl, rulesets, valuesFile, webhookSecrets } from "./names.ts";
 import { deliveredFiles } from "./repository/files.ts";
 
 /** Which tags of the repository may run in an environment. */
@@ -44,8 +43,7 @@ export class PythonApi extends ComponentResource {
           },
         },
         webhooks: this.webhooks(name, args),
-        // A tag names one image for good. Once in a repository: prod's.
-        rulesets: environment === "prod" ? releasedVersions : {},
+        rulesets: rulesets(config),
         files: filesOf(files),
       },
       // Once the workflow is there it may run: by then somebody waits for its image.
@@ -78,7 +76,6 @@ export class PythonApi extends ComponentResource {
         image: {
           name: ghcrImage(hub.owner, config.repository),
           tags: config.tags,
-          preReleases: environment !== "prod",
           ignoreTags: config.ignoreTags,
           valuesFile: valuesFile(environment),
           registry: registryUser ? { host: "ghcr.io", user: registryUser, token: secrets["GHCR_TOKEN"]! } : undefined,

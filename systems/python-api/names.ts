@@ -1,3 +1,5 @@
+import type { RulesetArgs } from "../../components/github/repository-delivery.ts";
+import { releasedVersions } from "../../components/github/rulesets.ts";
 import type { Environment, PythonApiConfig } from "./config.ts";
 
 /** The GitHub environment of a stack. */
@@ -10,6 +12,12 @@ export const valuesFile = (environment: Environment): string => `values-${enviro
 /** The Helm release's name, after which the chart calls its objects: neither Helm nor Kubernetes takes capitals or `_`. */
 export const releaseName = ({ repository }: Pick<PythonApiConfig, "repository">): string =>
   repository.toLowerCase().replaceAll("_", "-");
+
+/** A tag names one image for good. Once in a repository: prod's. */
+export const rulesets = ({
+  environment,
+}: Pick<PythonApiConfig, "environment">): Readonly<Record<string, RulesetArgs>> =>
+  environment === "prod" ? releasedVersions : {};
 
 /** Where the secrets stand by which GitHub is known: keys of Secrets that an installation of Argo CD has. */
 export const webhookSecrets = {

@@ -10,7 +10,8 @@ export function runbook(config: PythonApiConfig, owner: string): string {
   const sections = [
     introduction(config, owner),
     look(config),
-    ...(config.automated ? [syncedByItself(config)] : [syncByHand(config)]),
+    ...(config.environment === "staging" ? [promotion(config)] : []),
+    config.automated ? syncedByItself(config) : syncByHand(config),
     ...(config.windows.length > 0 ? [syncWindows(config)] : []),
     rollback(config),
     ...(config.environment === "prod" ? [hotfix(config)] : []),
@@ -63,19 +64,13 @@ ${shell(
   `argocd app logs ${application} --tail 100`,
 )}`;
 
-/** What gets a version here, in the document's words. */
-const promotion = ({ environment, branch }: PythonApiConfig) =>
-  environment === "staging"
-    ? `## Promote to staging
+const promotion = ({ branch }: PythonApiConfig) => `## Promote to staging
 
 A tag on a commit of \`${branch}\` is a release candidate. Its image is tested, built, and here some minutes later.
 
-${shell("git tag v1.2.0-rc.1", "git push origin v1.2.0-rc.1")}
+${shell("git tag v1.2.0-rc.1", "git push origin v1.2.0-rc.1")}`;
 
-`
-    : "";
-
-const syncedByItself = (config: PythonApiConfig) => `${promotion(config)}## Sync
+const syncedByItself = (config: PythonApiConfig) => `## Sync
 
 Nobody has to: what is in Git is synced. Not to wait for it, or to try again what has failed:
 
@@ -173,7 +168,7 @@ A \`git revert\` of the Image Updater's commit does not last: at its next look i
 of the infrastructure repository, under \`esteira:python-api\`:
 
 \`\`\`yaml
-ignoreTags: [${environment === "prod" ? "v1.2.1" : environment === "staging" ? "v1.2.1-rc.2" : "v1.2.1-dev.7"}]
+ignoreTags: [${{ dev: "v1.2.1-dev.7", staging: "v1.2.1-rc.2", prod: "v1.2.1" }[environment]}]
 \`\`\`
 
 After \`make up STACK=${environment}\` the Image Updater commits the highest of the others, the version before. ${then} A higher version ends it; the line may stay.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { secret } from "@pulumi/pulumi";
 import { GitOpsApplication, type GitOpsApplicationArgs } from "../../../components/gitops/gitops-application.ts";
+import type { SyncWindow } from "../../../components/gitops/sync-windows.ts";
 import { declared, optionsOf } from "../../declared.ts";
 
 const base: GitOpsApplicationArgs = {
@@ -83,9 +84,9 @@ describe("GitOpsApplication", () => {
   });
 
   it("puts windows and roles into the project: viewers look, operators sync too", async () => {
-    const windows = [
+    const windows: SyncWindow[] = [
       { kind: "allow", schedule: "0 6 * * 1-5", duration: "12h", timeZone: "UTC", applications: ["shop-prod"] },
-    ] as const;
+    ];
     const groups = { viewers: ["acme:all"], operators: ["acme:ops", "acme:leads"] };
     const resources = await declared(make({ windows, groups }));
     const spec = resources["AppProject g-project"]!["spec"] as Record<string, unknown>;
@@ -154,7 +155,8 @@ describe("GitOpsApplication", () => {
 
   it("asks for pre-releases as the Image Updater wants it, leaves out bad tags, reads a private registry", async () => {
     const registry = { host: "ghcr.io", user: "bot", token: secret("canary") };
-    const args = { ...image, preReleases: true, ignoreTags: ["v1.2.1-*"], registry, keys: { name: "a.b", tag: "a.c" } };
+    const tags = "^v[0-9]+-rc\\.[0-9]+$";
+    const args = { ...image, tags, ignoreTags: ["v1.2.1-*"], registry, keys: { name: "a.b", tag: "a.c" } };
     const resources = await declared(make({ image: args }));
     const { spec } = resources["ImageUpdater g-images"] as {
       spec: { applicationRefs: { images: Record<string, unknown>[] }[] };
@@ -163,7 +165,7 @@ describe("GitOpsApplication", () => {
     assert.equal(one!["imageName"], "ghcr.io/acme/shop:x-0");
     assert.deepEqual(one!["commonUpdateSettings"], {
       updateStrategy: "semver",
-      allowTags: "regexp:^v[0-9]+$",
+      allowTags: `regexp:${tags}`,
       ignoreTags: ["v1.2.1-*"],
       pullSecret: "pullsecret:argocd/shop-prod-registry",
       forceUpdate: true,
