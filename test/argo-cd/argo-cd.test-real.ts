@@ -4,42 +4,29 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { until } from "../../sandbox/daemon.ts";
 import type { KubernetesObject } from "../../sandbox/kubernetes/client.ts";
-import { type Kubernetes, startKubernetes } from "../../sandbox/kubernetes/index.ts";
-import { startedOrSkipped } from "../support/skip.ts";
-import { type Application, type ArgoCd, type CliResult, startArgoCd } from "./argo-cd.ts";
+import type { Kubernetes } from "../../sandbox/kubernetes/index.ts";
+import { type Application, type ArgoCd, argoCdSuite, type CliResult } from "./argo-cd.ts";
 import type { Repository } from "./git-server.ts";
 import { builtCommand } from "./oracle.ts";
 import { application, appProject, closed, open, repositorySecret, shopChart } from "./shop.ts";
 
 describe("Argo CD", function () {
   this.timeout(180_000);
-  let folder: string;
+  const suite = argoCdSuite();
   let kubernetes: Kubernetes;
   let argoCd: ArgoCd;
   let repository: Repository;
   let foreign: Repository;
   const login = { username: "reader", password: "a pass word" };
 
-  before(async function () {
-    folder = mkdtempSync(join(tmpdir(), "acd-"));
-    await startedOrSkipped(this, async () => {
-      builtCommand("argocd");
-      kubernetes = await startKubernetes(join(folder, "k"));
-      argoCd = await startArgoCd(kubernetes, join(folder, "a"));
-    });
+  before(() => {
+    ({ kubernetes, argoCd } = suite);
     repository = argoCd.git.repository("charts", login);
     foreign = argoCd.git.repository("foreign");
     for (const each of [repository, foreign]) each.commit(shopChart("1.0.0"));
-  });
-  after(async () => {
-    await argoCd?.close();
-    await kubernetes?.close();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   /** A project, its repository and an Application of it, all of one name, on the cluster. */

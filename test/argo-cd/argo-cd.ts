@@ -4,13 +4,14 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { parse, stringify } from "yaml";
-import { root } from "../../cli/engine.ts";
+import { stringify } from "yaml";
 import { commandPath, Daemon, freePort, Missing, until } from "../../sandbox/daemon.ts";
 import type { KubernetesObject } from "../../sandbox/kubernetes/client.ts";
-import type { Kubernetes } from "../../sandbox/kubernetes/index.ts";
+import { type Kubernetes, startKubernetes } from "../../sandbox/kubernetes/index.ts";
+import { startedOrSkipped } from "../support/skip.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { built, builtCommand } from "./oracle.ts";
 
@@ -63,7 +64,6 @@ export interface ArgoCd {
 }
 
 const namespace = "argocd";
-const objects = join(root, ".tools/argo-cd/namespace");
 
 /**
  * Starts one. It listens on 127.0.0.1 only and ends with this process.
@@ -74,7 +74,6 @@ const objects = join(root, ".tools/argo-cd/namespace");
 export async function startArgoCd(kubernetes: Kubernetes, folder: string): Promise<ArgoCd> {
   const argocd = builtCommand("argocd");
   builtCommand("helm");
-  if (!existsSync(objects)) throw new Missing(`there is no ${objects}: \`make argo-cd\` gets it`);
   const redisServer = commandPath("redis-server");
   if (!redisServer) throw new Missing("there is no redis-server: Debian's package redis-server has it");
   const path = (...names: string[]) => join(folder, ...names);
@@ -85,7 +84,7 @@ export async function startArgoCd(kubernetes: Kubernetes, folder: string): Promi
   const base = { PATH: [built, process.env["PATH"]].join(delimiter), HOME: path("home"), TMPDIR: path("tmp") };
   const password = randomBytes(12).toString("hex");
   const { client, kubeconfig } = kubernetes;
-  await install(kubernetes, bcrypt(argocd, password, base));
+  await authorize(kubernetes, bcrypt(argocd, password, base));
 
   const log = (name: string) => path(`${name}.log`);
   const daemons: Daemon[] = [];
@@ -205,21 +204,14 @@ export async function startArgoCd(kubernetes: Kubernetes, folder: string): Promi
 
 const mergePatch = "application/merge-patch+json";
 
-/** The namespace, and in it what `kubectl apply` of an installation would have made, without the programs. */
-async function install({ client }: Kubernetes, hash: string): Promise<void> {
-  await client.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  for (const file of readdirSync(objects)) {
-    const object = parse(readFileSync(join(objects, file), "utf8")) as KubernetesObject;
-    if (object.metadata.name === "argocd-secret") {
-      const key = randomBytes(32).toString("base64");
-      object["stringData"] = {
-        "admin.password": hash,
-        "admin.passwordMtime": new Date().toISOString(),
-        "server.secretkey": key,
-      };
-    }
-    await client.apply({ ...object, metadata: { ...object.metadata, namespace } });
-  }
+/** What Argo CD's own programs and its setup would write into the Secret that the cluster has for it. */
+async function authorize({ client }: Kubernetes, hash: string): Promise<void> {
+  const stringData = {
+    "admin.password": hash,
+    "admin.passwordMtime": new Date().toISOString(),
+    "server.secretkey": randomBytes(32).toString("base64"),
+  };
+  await client.request("PATCH", `/api/v1/namespaces/${namespace}/secrets/argocd-secret`, { stringData }, mergePatch);
 }
 
 function bcrypt(argocd: string, password: string, env: Record<string, string>): string {
@@ -259,3 +251,23 @@ const run = (command: string, args: string[], env: Record<string, string>): Prom
     }
     child.on("error", reject).on("close", (code) => resolve({ code, ...result }));
   });
+
+/** Starts a cluster with an Argo CD by the hooks of the suite that calls it; they are there in the hooks and tests that follow. */
+export function argoCdSuite(): { kubernetes: Kubernetes; argoCd: ArgoCd } {
+  const suite = {} as { kubernetes: Kubernetes; argoCd: ArgoCd };
+  let folder: string;
+  before(async function () {
+    folder = mkdtempSync(join(tmpdir(), "acd-"));
+    await startedOrSkipped(this, async () => {
+      builtCommand("argocd");
+      suite.kubernetes = await startKubernetes(join(folder, "k"));
+      suite.argoCd = await startArgoCd(suite.kubernetes, join(folder, "a"));
+    });
+  });
+  after(async () => {
+    await suite.argoCd?.close();
+    await suite.kubernetes?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return suite;
+}

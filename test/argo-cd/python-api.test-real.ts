@@ -1,47 +1,32 @@
 /** What a real Argo CD does with python-api's own objects, as each stack declares them, and with each command of its runbooks: 60 s. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { until } from "../../sandbox/daemon.ts";
 import type { KubernetesObject } from "../../sandbox/kubernetes/client.ts";
-import { type Kubernetes, startKubernetes } from "../../sandbox/kubernetes/index.ts";
+import type { Kubernetes } from "../../sandbox/kubernetes/index.ts";
 import { type Environment, stacks } from "../../systems/python-api/config.ts";
 import { typeName } from "../declared.ts";
-import { startedOrSkipped } from "../support/skip.ts";
 import { declare, filesOf } from "../systems/python-api/fixture.ts";
-import { type Application, type ArgoCd, startArgoCd } from "./argo-cd.ts";
+import { type Application, type ArgoCd, argoCdSuite } from "./argo-cd.ts";
 import type { Repository } from "./git-server.ts";
-import { builtCommand } from "./oracle.ts";
 import { shopChart } from "./shop.ts";
 
 describe("python-api under Argo CD", function () {
   this.timeout(180_000);
-  let folder: string;
+  const suite = argoCdSuite();
   let kubernetes: Kubernetes;
   let argoCd: ArgoCd;
   let repository: Repository;
   const login = { username: "x-access-token", password: "a token" };
   const chart = "deployments/helm/api";
 
-  before(async function () {
-    folder = mkdtempSync(join(tmpdir(), "acd-"));
-    await startedOrSkipped(this, async () => {
-      builtCommand("argocd");
-      kubernetes = await startKubernetes(join(folder, "k"));
-      argoCd = await startArgoCd(kubernetes, join(folder, "a"));
-    });
+  before(() => {
+    ({ kubernetes, argoCd } = suite);
     repository = argoCd.git.repository("python-api-base", login);
     const files = Object.entries(shopChart("v0.1.0")).map(([path, text]) => [path.replace(/^shop/, chart), text]);
     repository.commit({
       ...Object.fromEntries(files),
       ...Object.fromEntries(stacks.map((stack) => [`${chart}/values-${stack}.yaml`, "image: {}\n"])),
     });
-  });
-  after(async () => {
-    await argoCd?.close();
-    await kubernetes?.close();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   /** A window that is closed now: of an hour, twelve hours away. */

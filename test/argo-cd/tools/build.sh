@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Builds what test/argo-cd runs into .tools: Argo CD, the Helm that it calls, and the oracles of sync windows and image tags; and gets
-# the objects that an installation of Argo CD begins with.
+# Builds what test/argo-cd runs into .tools: Argo CD, the Helm that it calls, and the oracles of sync windows and image tags.
 # Versions and digests are those of the go.mod and go.sum of each folder here.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -37,9 +36,3 @@ cd "$work/argo-cd"
 grep -q 'Sprintf("0\.0\.0\.0:%d", metricsPort)' controller/appcontroller.go
 sed -i 's/Sprintf("0\.0\.0\.0:%d", metricsPort)/Sprintf("127.0.0.1:%d", metricsPort)/' controller/appcontroller.go
 build argocd "-X github.com/argoproj/argo-cd/v3/common.version=${version#v}" ./cmd
-
-# What an installation's namespace has.
-rm -rf "$tools/argo-cd"
-mkdir -p "$tools/argo-cd/namespace"
-install -m 644 manifests/base/config/argocd-*.yaml manifests/base/notification/argocd-notifications-{cm,secret}.yaml \
-  "$tools/argo-cd/namespace/"

@@ -3,6 +3,7 @@ import { buildPush, registryLogin, setupBuildx } from "../../../components/githu
 import { buildAndPush, giveTag, logIn, look, setUpBuilder } from "../../../components/github/registry/steps.ts";
 import { script } from "../../../components/github/workflow.ts";
 import { type Env, outputsOf, PYTHON, type Result, Sandbox } from "../../support/sandbox.ts";
+import { refusalOf } from "../../support/script-suite.ts";
 import { type Answer, StubServer } from "../../support/stub-server.ts";
 import { denied, NAME, type Place, RegistryStub, unauthorized } from "./registry-stub.ts";
 
@@ -60,14 +61,7 @@ describe("image_tags.py", () => {
   const toBuild = { action: "build", source: "", target: "", digest: "" };
   const done = (digest: string) => ({ action: "nothing", source: "", target: "", digest });
   const refuses = async (result: Promise<Result>, title: string, ...messages: RegExp[]) => {
-    const { code, stdout, stderr } = await result;
-    assert.equal(code, 1, stdout + stderr);
-    assert.equal(stderr, "");
-    assert.equal(box.read("output"), "");
-    const errors = stdout.split("\n").filter((line) => line.startsWith("::"));
-    assert.equal(errors.length, 1, stdout);
-    const [, itsTitle, message = ""] = /^::error title=([^:]+)::(.*)$/.exec(errors[0]!) ?? [];
-    assert.equal(itsTitle, title, stdout);
+    const message = refusalOf(await result, box, title);
     for (const each of messages) assert.match(message, each);
     assert.equal(box.read("summary"), `**${title}**: ${message.replaceAll("%25", "%")}\n`);
   };

@@ -1,11 +1,10 @@
 /** The delivered ci_cd.yml: what starts it, what each job may and gets. GitHub's own parser takes it: test/cli. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { parse } from "yaml";
 import type { Job, Step, Workflow } from "../../../components/github/workflow.ts";
-import { Sandbox } from "../../support/sandbox.ts";
+import { assertLintersTake } from "../../support/lint.ts";
 import { declare, filesOf } from "./fixture.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -210,20 +209,6 @@ describe("arcgis' ci_cd.yml", () => {
   });
 
   it("is what actionlint and zizmor take", () => {
-    const box = new Sandbox();
-    try {
-      const file = box.write(path, text);
-      const env = { ...process.env, PATH: [join(root, ".tools/bin"), process.env["PATH"]].join(delimiter) };
-      for (const [tool, ...args] of [
-        ["actionlint", file],
-        ["zizmor", "--offline", "--no-progress", "--quiet", file],
-      ] as const) {
-        const { status, stdout, stderr, error } = spawnSync(tool, args, { env, encoding: "utf8" });
-        assert.equal(error, undefined, `${tool} is not built: run \`make test\`, which builds it before the tests`);
-        assert.equal(status, 0, `${tool}: ${stdout}${stderr}`);
-      }
-    } finally {
-      box.dispose();
-    }
+    assertLintersTake(path, text);
   });
 });

@@ -1,14 +1,14 @@
 /** The delivered publish-*.yml: what starts them, what each job may and gets, and runs of them whole. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { parse } from "yaml";
 import { check } from "../../../cli/render/checks.ts";
 import { actionsOf, type Job, renderWorkflow, type Step, type Workflow } from "../../../components/github/workflow.ts";
 import { type PublishArgs, publish, workflowPath } from "../../../systems/python-api/repository/publish.ts";
 import { RegistryStub } from "../../components/github/registry-stub.ts";
 import { Act, GitServer, requireAct } from "../../support/act.ts";
+import { assertLintersTake } from "../../support/lint.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 
 type Environment = PublishArgs["environment"];
@@ -299,21 +299,7 @@ describe("python-api's publish-*.yml", () => {
       it("is what GitHub's parser, actionlint and zizmor take", async () => {
         const path = workflowPath(environment);
         assert.deepEqual(await check(new Map([[`github/${REPOSITORY}/${path}`, rendered(environment)]])), []);
-        const box = new Sandbox();
-        try {
-          const file = box.write(path, rendered(environment));
-          const env = { ...process.env, PATH: [join(root, ".tools/bin"), process.env["PATH"]].join(delimiter) };
-          for (const [tool, ...args] of [
-            ["actionlint", "-config-file", join(root, ".github/actionlint.yaml"), file],
-            ["zizmor", "--offline", "--no-progress", "--quiet", file],
-          ] as const) {
-            const { status, stdout, stderr, error } = spawnSync(tool, args, { env, encoding: "utf8" });
-            assert.equal(error, undefined, `${tool} is not built: run \`make test\`, which builds it before the tests`);
-            assert.equal(status, 0, `${tool}: ${stdout}${stderr}`);
-          }
-        } finally {
-          box.dispose();
-        }
+        assertLintersTake(path, rendered(environment), "-config-file", join(root, ".github/actionlint.yaml"));
       });
     });
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Env, outputsOf, PYTHON, type Result, real, Sandbox } from "../../../support/sandbox.ts";
+import { refusalOf } from "../../../support/script-suite.ts";
 import { StubServer } from "../../../support/stub-server.ts";
 
 const SCRIPT = new URL("../../../../systems/python-api/repository/version.py", import.meta.url).pathname;
@@ -64,14 +65,7 @@ describe("version.py", () => {
   };
   /** Refused by one annotation, whose text and commands the summary has too, and without an output. */
   const refuses = async (result: Promise<Result>, title: string, ...messages: RegExp[]) => {
-    const { code, stdout, stderr } = await result;
-    assert.equal(code, 1, stdout + stderr);
-    assert.equal(stderr, "");
-    assert.equal(box.read("output"), "");
-    const errors = stdout.split("\n").filter((line) => line.startsWith("::"));
-    assert.equal(errors.length, 1, stdout);
-    const [, itsTitle, text = ""] = /^::error title=([^:]+)::(.*)$/.exec(errors[0]!) ?? [];
-    assert.equal(itsTitle, title, stdout);
+    const text = refusalOf(await result, box, title);
     const message = text.replaceAll("%0A", "\n").replaceAll("%25", "%");
     for (const each of messages) assert.match(message, each);
     const summary = box.read("summary");
