@@ -1,5 +1,6 @@
 /** What the real services of the sandbox share: the reason why one cannot start, and processes that end with this one. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -13,14 +14,27 @@ const built = join(root, ".tools/bin");
 /** The path of a command: the machine's own, else the one that `make` builds. */
 export const commandPath = (name: string): string | undefined => onPath(name) ?? onPath(name, [built]);
 
-/** A port of 127.0.0.1 that nobody listens on now. */
-export const freePort = (): Promise<number> =>
+const givenPorts = new Set<number>();
+
+/**
+ * A port of 127.0.0.1 that nobody listens on now. It is below those that a kernel gives to connections: one of these may
+ * be taken by anybody between this answer and the server's start.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (givenPorts.has(port)) continue;
+    givenPorts.add(port);
+    if (await isFree(port)) return port;
+  }
+}
+
+const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve, reject) => {
     const server = createServer();
-    server.once("error", reject).listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
+    server
+      .once("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? resolve(false) : reject(error)))
+      .listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 
 export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
