@@ -38,6 +38,36 @@ export function nextStart(schedule: string, after: number): number | undefined {
 
 const clocks = new Map<string, Cron>();
 
+const goCronSentence =
+  "a schedule in cron's five fields which Kubernetes and Argo CD read likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
+
+/** A schedule that Go's cron library, which Kubernetes and Argo CD have, reads as others do, and that comes. */
+export const goCron = cron
+  .refine((text) => {
+    const [, , , , dayOfWeek = ""] = text.split(/ +/);
+    return !/(^|[-,])0*7(?![0-9])|-sun/i.test(dayOfWeek) && !/\/0*1(?![0-9])|\*,|,\*/.test(text);
+  }, expected(goCronSentence))
+  .refine(
+    (text) => nextStart(text, Date.UTC(2024, 0)) !== undefined,
+    expected("a schedule that comes, which 0 0 30 2 * never does"),
+  );
+
+/** A whole cycle of leap years. */
+const cycle = 4 * 366 * 24 * 3_600_000;
+
+/** The longest time from one start of a schedule to the next, in milliseconds, on the clock of UTC. @param schedule one that comes */
+export function longestPause(schedule: string): number {
+  const first = nextStart(schedule, Date.UTC(2024, 0))!;
+  let [start, longest] = [first, 0];
+  // One that comes often shows all that it has within some thousand starts.
+  for (let starts = 0; starts < 3000 && start - first < cycle; starts++) {
+    const next = nextStart(schedule, start)!;
+    longest = Math.max(longest, next - start);
+    start = next;
+  }
+  return longest;
+}
+
 const timeZoneSentence = "a time zone of the IANA database, such as America/Sao_Paulo";
 
 /** Zones of the database whose names have no slash, and no other meaning to ICU. */

@@ -1,9 +1,9 @@
 import * as gcp from "@pulumi/gcp";
 import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
 import type { GrantTarget } from "../google/grant.ts";
-import { mebibytes } from "../google/names.ts";
 import { RuntimeAccount } from "../google/runtime-account.ts";
 import type { DeletionPolicy } from "../protection.ts";
+import { mebibytes } from "../quantities.ts";
 
 /** Where a function's code lies in Cloud Storage. */
 export interface FunctionSource {

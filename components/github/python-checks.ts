@@ -5,9 +5,12 @@ import { setupPython } from "./actions.ts";
 import { command } from "./names.ts";
 import type { Step } from "./workflow.ts";
 
+/** A version of Python. YAML reads 3.10 as 3.1. */
+export const pythonVersion = pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"');
+
 /** Keys of a config schema. */
 export const pythonChecks = {
-  python: pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"').default("3.12"),
+  python: pythonVersion.default("3.12"),
   install: command.default("pip install -r requirements.txt").describe("Installs what the checks need"),
   checks: z
     .array(command, { error: () => "a list of commands" })

@@ -1,11 +1,6 @@
 import { core } from "@pulumi/kubernetes";
-import {
-  ComponentResource,
-  type ComponentResourceOptions,
-  type Input,
-  jsonStringify,
-  type Resource,
-} from "@pulumi/pulumi";
+import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
+import { dockerConfig, type RegistryUser } from "../kubernetes/pull-secret.ts";
 import type { DeletionPolicy } from "../protection.ts";
 import { fieldsOf, type GitCredentials } from "./git-credentials.ts";
 import type { AppProjectSpec } from "./kinds.ts";
@@ -26,7 +21,7 @@ export interface ImageArgs {
   /** Where in that file, with dots. @default `{ name: "image.repository", tag: "image.tag" }` */
   keys?: { name: string; tag: string };
   /** Who reads the registry where it is private. @default nobody has to */
-  registry?: { host: string; user: string; token: Input<string> };
+  registry?: RegistryUser;
 }
 
 /** Arguments of {@link GitOpsApplication}. */
@@ -136,11 +131,10 @@ export class GitOpsApplication extends ComponentResource {
     const namespace = namespaceOf(args);
     const dependsOn = [...before];
     if (registry) {
-      const { host, user, token } = registry;
       dependsOn.push(
         this.secret(name, "registry", args, {
           type: "kubernetes.io/dockerconfigjson",
-          data: { ".dockerconfigjson": jsonStringify({ auths: { [host]: { username: user, password: token } } }) },
+          data: { ".dockerconfigjson": dockerConfig(registry) },
         }),
       );
     }

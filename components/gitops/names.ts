@@ -1,22 +1,8 @@
 /** What Argo CD and its Image Updater take, and what they only seem to take: the vocabulary that config schemas are made of. */
 import { z } from "zod";
-import { expected, oneOf, pattern, trueOrFalse } from "../schema.ts";
-import { cron, nextStart, timeZone } from "../time.ts";
+import { oneOf, pattern, trueOrFalse } from "../schema.ts";
+import { goCron, timeZone } from "../time.ts";
 import type { SyncWindow } from "./sync-windows.ts";
-
-const scheduleSentence =
-  "a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
-
-/** When a window opens. Argo CD takes a schedule that never comes for one that is always on. */
-const schedule = cron
-  .refine((text) => {
-    const [, , , , dayOfWeek = ""] = text.split(/ +/);
-    return !/(^|[-,])0*7(?![0-9])|-sun/i.test(dayOfWeek) && !/\/0*1(?![0-9])|\*,|,\*/.test(text);
-  }, expected(scheduleSentence))
-  .refine(
-    (text) => nextStart(text, Date.UTC(2024, 0)) !== undefined,
-    expected("a schedule that comes, which 0 0 30 2 * never does"),
-  );
 
 /** How long a window stays open. Go, in which it is read, has no days. */
 const duration = pattern(
@@ -34,7 +20,8 @@ const globs = z.array(glob, { error: () => "a list of names" }).min(1, { error: 
 export const syncWindow = z.strictObject(
   {
     kind: oneOf(["allow", "deny"], "what the window does to syncs"),
-    schedule: schedule.describe("When it opens, in cron's five fields"),
+    // Argo CD takes a schedule that never comes for one that is always on.
+    schedule: goCron.describe("When it opens, in cron's five fields"),
     duration: duration.describe("How long it stays open, in whole hours and minutes, such as 12h"),
     timeZone: timeZone.default("UTC").describe("Time zone of the schedule; UTC by default"),
     applications: globs.optional().describe("Applications that it holds for; the stack's own by default"),

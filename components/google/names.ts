@@ -94,12 +94,6 @@ export const role = pattern(
 /** The ID of a Secret Manager secret. */
 export const secretId = pattern(/^[A-Za-z0-9_-]{1,255}$/, "the ID of a Secret Manager secret: letters, digits, _ or -");
 
-/** An amount of memory in Kubernetes' units. */
-export const memory = pattern(/^[1-9][0-9]*(Mi|Gi)$/, "an amount of memory in Mi or Gi, such as 256Mi or 1Gi");
-
-/** An amount of memory as a number of MiB. */
-export const mebibytes = (amount: string): number => Number.parseInt(amount, 10) * (amount.endsWith("Gi") ? 1024 : 1);
-
 /** @see https://cloud.google.com/storage/docs/buckets#naming */
 export const bucketName = pattern(
   /^(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$/,

@@ -15,3 +15,24 @@ export const groupKind = pattern(
   /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Z][A-Za-z0-9]*$/,
   "a kind with its group, such as apps/Deployment, or Service",
 );
+
+/** Where an Ingress answers. @see https://kubernetes.io/docs/concepts/services-networking/ingress/#hostname-wildcards */
+export const hostName = pattern(
+  /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  "a host's name in lower case, without https:// and path, such as app.example.org",
+);
+
+/** An object's name that is a label too. */
+export const objectName = pattern(
+  /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  "a name: at most 63 lower-case letters, digits or hyphens, a letter first, no hyphen last",
+);
+
+/** An image with a tag that says which one, or a digest. */
+export const pinnedImage = pattern(
+  /^(?!.*:latest$)[a-z0-9][a-z0-9.:/_-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/,
+  "an image with a tag other than latest, or with its digest, such as mysql:8.4.9",
+);
+
+/** A path below an address. */
+export const urlPath = pattern(/^\/[A-Za-z0-9._~/?&=%-]*$/, "a path, such as /health");

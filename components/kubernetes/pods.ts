@@ -1,9 +1,11 @@
 /** What every pod here has, whatever runs in it. */
 import type { types } from "@pulumi/kubernetes";
+import type { Input } from "@pulumi/pulumi";
 
 type PodSecurity = types.input.core.v1.PodSecurityContext;
 type ContainerSecurity = types.input.core.v1.SecurityContext;
 type Resources = types.input.core.v1.ResourceRequirements;
+type EnvVar = types.input.core.v1.EnvVar;
 
 /** A user that no image has: a way out of a container leads to nobody's files. */
 const nobodys = 10001;
@@ -55,3 +57,20 @@ export const labelsOf = (name: string, component: string, partOf: string) => {
     },
   };
 };
+
+/** What a container finds in its environment. */
+export interface EnvArgs {
+  /** Environment variables. @default none */
+  env?: Readonly<Record<string, Input<string>>>;
+  /** Environment variables out of Secrets. @default none */
+  secretEnv?: Readonly<Record<string, { secret: string; key: string }>>;
+}
+
+/** The variables as a container lists them. */
+export const envOf = ({ env = {}, secretEnv = {} }: EnvArgs): EnvVar[] => [
+  ...Object.entries(env).map(([name, value]) => ({ name, value })),
+  ...Object.entries(secretEnv).map(([name, { secret, key }]) => ({
+    name,
+    valueFrom: { secretKeyRef: { name: secret, key } },
+  })),
+];

@@ -7,6 +7,7 @@ import { pythonChecks } from "../../components/github/python-checks.ts";
 import * as google from "../../components/google/names.ts";
 import type { FlowSettings } from "../../components/prefect/deployments.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
+import { memory } from "../../components/quantities.ts";
 import { type Problem, pattern, trueOrFalse, whole } from "../../components/schema.ts";
 import { cron, timeOfDay, timeZone } from "../../components/time.ts";
 
@@ -36,7 +37,7 @@ const settings = {
   schedule: cron.optional().describe("When it runs by itself, in cron's five fields; switched off outside prod"),
   timezone: timeZone.optional().describe("Time zone of the schedule; America/Sao_Paulo by default"),
   concurrency: whole(1, 100, "runs at a time, more wait").optional(),
-  memory: google.memory.optional().describe("Memory of its container at most, in Mi or Gi; no limit by default"),
+  memory: memory.optional().describe("Memory of its container at most, in Mi or Gi; no limit by default"),
 };
 
 const flowObject = z.strictObject({

@@ -6,6 +6,7 @@ import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { accountEmail } from "../../components/google/account.ts";
 import * as google from "../../components/google/names.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
+import { memory } from "../../components/quantities.ts";
 import { expected, oneOf, pattern, text, whole } from "../../components/schema.ts";
 
 const variableName = pattern(
@@ -34,7 +35,7 @@ const roleOn = z
 /** What a function may set, alone or for all. */
 const settings = {
   runtime: oneOf(["python311", "python312", "python313", "python314"], "a Python runtime").optional(),
-  memory: google.memory.optional(),
+  memory: memory.optional(),
   cpu: z
     .number({ error: () => "a number of CPUs, such as 1 or 0.5" })
     .min(0.08)

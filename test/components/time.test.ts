@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { goCron, longestPause } from "../../components/time.ts";
+
+const days = (schedule: string) => longestPause(schedule) / (24 * 3_600_000);
+
+describe("a schedule", () => {
+  it("has a longest pause from one start to the next", () => {
+    assert.equal(days("0 3 * * *"), 1);
+    assert.equal(days("*/15 * * * *"), 1 / 96);
+    // Over a weekend.
+    assert.equal(days("0 3 * * 1-5"), 3);
+    assert.equal(days("0 3 1 * *"), 31);
+    assert.equal(days("0 0 29 2 *"), 4 * 365 + 1);
+    // Two thousand starts by day, and then none for the night.
+    assert.equal(days("* 8-17 * * *"), (14 * 60 + 1) / (24 * 60));
+  });
+
+  it("is one that Kubernetes reads likewise, and that comes", () => {
+    const takes = (text: string) => goCron.safeParse(text).success;
+    for (const text of ["0 3 * * *", "0 5 * * 1-5", "*/15 * * * *", "0 5 * * MON"]) assert.ok(takes(text), text);
+    for (const text of ["0 3 * * 7", "0 3 * * 5-7", "0 0 30 2 *", "0 3 * *", "@daily"]) assert.ok(!takes(text), text);
+  });
+});
