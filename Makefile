@@ -72,7 +72,7 @@ preview up: $(NODE_MODULES) ## With the Pulumi engine: make preview STACK=dev
 recover: $(NODE_MODULES) ## Finish an `up` that was cut off: make recover STACK=prod
 	@node --import ./cli/start.mjs cli/recover.ts --stack $(STACK)
 
-kinds: $(NODE_MODULES) .tools/definitions.stamp ## Write the types of Argo CD's kinds again, after another version of them
+kinds: $(NODE_MODULES) .tools/definitions.stamp ## Write the types of others' kinds again, after another version of them
 	node --import ./cli/start.mjs cli/kinds.ts
 
 generate: $(NODE_MODULES) ## Write rendered/, the schemas and the render in README again
@@ -110,8 +110,8 @@ $(PYTHON_TOOLS): test/tools/requirements.txt
 	@touch $@
 
 # Apart from it: what stands in a cluster changes more often than what the cluster is built of.
-.tools/definitions.stamp: $(wildcard sandbox/kubernetes/argo-cd/*)
-	sandbox/kubernetes/argo-cd/get.sh
+.tools/definitions.stamp: $(wildcard sandbox/kubernetes/definitions/*)
+	sandbox/kubernetes/definitions/get.sh
 	@touch $@
 
 $(ARGO_CD): $(shell find test/argo-cd/tools -type f)

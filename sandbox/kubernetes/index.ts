@@ -27,14 +27,15 @@ export interface Kubernetes {
 }
 
 const tools = join(import.meta.dirname, "../../.tools/kubernetes");
-/** Of kinds: Argo CD's and its Image Updater's. */
+/** Of kinds: Argo CD's, its Image Updater's and the Prometheus operator's. */
 const definitions = join(tools, "definitions");
 /** What an installation of these has before any stack: a folder for each namespace. */
 const installation = join(tools, "installed");
 const commands = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"] as const;
 
 /**
- * Starts a cluster below a folder, with the kinds, the namespace and the objects of an Argo CD, and no Argo CD. It listens on
+ * Starts a cluster below a folder, with the kinds, the namespace and the objects of an Argo CD, and no Argo CD; with the
+ * kinds of a Prometheus operator, and none of these. It listens on
  * 127.0.0.1 only and ends with this process.
  *
  * `SANDBOX_KUBECONFIG` names another one instead, say of kind or k3d, which is then used as it is. It is for the sandbox alone:

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parse } from "yaml";
 import { root } from "../../cli/engine.ts";
-import { kindsModule } from "../../cli/kinds.ts";
+import { kindsModule, kindsModules } from "../../cli/kinds.ts";
 import { computed } from "../../cli/render/program.ts";
 import { secretPlaceholder, stacksIn } from "../../cli/render/stack-file.ts";
 import type { KubernetesObject } from "../../sandbox/kubernetes/client.ts";
@@ -48,10 +48,11 @@ describe("Kubernetes' own API server", function () {
     }
   });
 
-  it("is given the kinds of which components/gitops/kinds.ts has the types (else: make kinds)", async () => {
-    const file = join(root, "components/gitops/kinds.ts");
-    assert.equal(readFileSync(file, "utf8"), await kindsModule());
-  });
+  for (const [file, module] of Object.entries(kindsModules)) {
+    it(`is given the kinds of which ${file} has the types (else: make kinds)`, async () => {
+      assert.equal(readFileSync(join(root, file), "utf8"), await kindsModule(module));
+    });
+  }
 
   describe("would not take", () => {
     const named = (name: string) => ({ metadata: { name, namespace: "argocd" } });
