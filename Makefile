@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine test-kubernetes test-prefect test-argo-cd check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd kinds
+.PHONY: help render generate test test-engine test-kubernetes test-prefect test-argo-cd test-monitoring check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd kinds
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
@@ -49,6 +49,9 @@ test-prefect: $(NODE_MODULES) $(SANDBOX) prefect ## The arcgis host by its compo
 
 test-argo-cd: $(NODE_MODULES) $(SANDBOX) kubernetes argo-cd ## Applications and their projects, by a real Argo CD on the sandbox's Kubernetes
 	mocha "test/argo-cd/*.test-real.ts"
+
+test-monitoring: $(NODE_MODULES) ## Alerts and dashboards, by Prometheus' own tool
+	mocha "test/monitoring/*.test-real.ts"
 
 sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an account: make sandbox STACK=dev
 	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
