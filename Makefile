@@ -97,8 +97,8 @@ sandbox/node_modules/.package-lock.json: sandbox/package-lock.json
 
 # Linters and a workflow runner, pinned by test/tools' lock files.
 $(GO_TOOLS): $(wildcard test/tools/go.* test/tools/compose-check/*)
-	@command -v go >/dev/null || { echo "act, actionlint and compose-check are built by Go, which is not on PATH: https://go.dev/doc/install" >&2; exit 1; }
-	cd test/tools && GOFLAGS=-mod=readonly go build -o $(CURDIR)/.tools/bin/ github.com/nektos/act github.com/rhysd/actionlint/cmd/actionlint
+	@command -v go >/dev/null || { echo "act, actionlint, kube-score and compose-check are built by Go, which is not on PATH: https://go.dev/doc/install" >&2; exit 1; }
+	cd test/tools && GOFLAGS=-mod=readonly go build -o $(CURDIR)/.tools/bin/ github.com/nektos/act github.com/rhysd/actionlint/cmd/actionlint github.com/zegl/kube-score/cmd/kube-score
 	cd test/tools/compose-check && GOFLAGS=-mod=readonly go build -o $(CURDIR)/.tools/bin/ .
 	@touch $@
 
