@@ -70,18 +70,16 @@ const volume = (capacity: number, available: string): Series => ({
 const suspended = series("kube_cronjob_spec_suspend", ofBackup);
 const created = series("kube_cronjob_created", ofBackup);
 const success = series("kube_cronjob_status_last_successful_time", ofBackup);
-const job = (owner: string, more: Series = {}): Series => {
+const job = (owner: string, more: Series = {}, kind = "CronJob"): Series => {
   const of = { namespace, job_name: "mysql-backup-29" };
   return {
     [series("kube_job_created", of)]: always(600),
-    [series("kube_job_owner", { ...of, owner_kind: "CronJob", owner_name: owner })]: always(1),
+    [series("kube_job_owner", { ...of, owner_kind: kind, owner_name: owner })]: always(1),
     ...more,
   };
 };
-const failed: Series = {
-  [series("kube_job_failed", { namespace, job_name: "mysql-backup-29", condition: "true" })]: "_x20 1x100",
-  [series("kube_job_failed", { namespace, job_name: "mysql-backup-29", condition: "false" })]: "_x20 0x100",
-};
+const failure = (condition: string) => series("kube_job_failed", { namespace, job_name: "mysql-backup-29", condition });
+const failed: Series = { [failure("true")]: "_x20 1x100", [failure("false")]: "_x20 0x100" };
 
 const ofRestarts = {
   labels: container,
@@ -308,6 +306,18 @@ export const subjects: Record<string, Subject> = {
         },
       },
       {
+        what: "a target of another service",
+        series: replicas(always(2), always(2), {
+          [series("up", { namespace, service: "till", pod: "a", job: "till" })]: always(1),
+        }),
+        fires: {
+          at: "15m",
+          labels: inShop,
+          description:
+            "2 replicas are available, and none of shop-prod/shop answers Prometheus: ApplicationErrors cannot fire.",
+        },
+      },
+      {
         what: "one of two targets",
         series: replicas(always(2), always(2), { ...up("a", 1), ...up("b", 0) }),
         silent: ["15m", "60m"],
@@ -456,6 +466,21 @@ export const subjects: Record<string, Subject> = {
         silent: ["20m"],
       },
       { what: "another CronJob's", series: job("cleaning", failed), silent: ["20m"] },
+      {
+        what: "one after which another CronJob succeeds",
+        series: job("mysql-backup", { ...failed, [success.replace("mysql-backup", "cleaning")]: always(900) }),
+        fires: ofJob,
+      },
+      {
+        what: "one of which it is said that it did not fail",
+        series: job("mysql-backup", { [failure("true")]: always(0), [failure("false")]: always(1) }),
+        silent: ["20m"],
+      },
+      {
+        what: "one of something else of that name",
+        series: job("mysql-backup", failed, "Workflow"),
+        silent: ["20m"],
+      },
       { what: "one that runs", series: job("mysql-backup"), silent: ["20m"] },
     ],
   },

@@ -15,7 +15,7 @@ const comparisons: Record<string, readonly string[]> = {
   "==": ["!="],
 };
 
-/** Every comparison, number, range and duration of a rule, each changed alone. */
+/** Every comparison, number, range and duration of a rule changed alone, and each label that it asks for left out. */
 export function mutantsOf(rule: Alert): Mutant[] {
   const { expr } = rule;
   const changed = (pattern: RegExp, others: (found: string) => readonly string[]) =>
@@ -34,6 +34,13 @@ export function mutantsOf(rule: Alert): Mutant[] {
       [0.5, 2].map((times) => {
         const other = `[${minutes(range.slice(1)) * 60 * times}s]`;
         return { what: `${range} -> ${other}`, rule: { ...rule, expr: expr.replaceAll(range, other) } };
+      }),
+    ),
+    ...[...new Set([...expr.matchAll(/[{,]((?!__name__)\w+=~?"[^"]*")/g)].map((found) => found[1]!))].map(
+      (matcher) => ({
+        what: `without ${matcher}`,
+        // A comma may stand before the end.
+        rule: { ...rule, expr: expr.replaceAll(`${matcher},`, "").replaceAll(matcher, "") },
       }),
     ),
     ...(rule.for
