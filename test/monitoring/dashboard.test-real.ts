@@ -3,20 +3,13 @@ import assert from "node:assert/strict";
 import { dashboardOf } from "../../components/kubernetes/monitoring/dashboard.ts";
 import { shop } from "../components/kubernetes/monitoring/shop.ts";
 import { startedOrSkipped } from "../support/skip.ts";
+import { withoutLabels } from "./mutants.ts";
 import { findPromtool, type Series, testRules } from "./promtool.ts";
 
 const inShop = 'namespace="shop-prod"';
 const pod = (number: number) => `${inShop},pod="shop-7d4b9c6f5d-x2x4${number}",container="shop"`;
 const claim = `${inShop},persistentvolumeclaim="data-mysql-0"`;
-/** Another's, which is never counted: a job whose name begins alike, a pod's sum, another namespace. */
-const others: Series = {
-  'container_cpu_usage_seconds_total{namespace="shop-prod",pod="shop-migrate-x2x4z",container="shop"}': "0+600x60",
-  'container_cpu_usage_seconds_total{namespace="shop-prod",pod="shop-7d4b9c6f5d-x2x42",container=""}': "0+600x60",
-  'container_memory_working_set_bytes{namespace="shop-prod",pod="shop-7d4b9c6f5d-x2x42",container=""}': "7x60",
-  'http_requests_total{namespace="shop-dev",service="shop",status="200"}': "0+600x60",
-};
-const series: Series = {
-  ...others,
+const own: Series = {
   [`http_requests_total{${inShop},service="shop",pod="a",status="200"}`]: "0+60x60",
   [`http_requests_total{${inShop},service="shop",pod="b",status="200"}`]: "0+48x60",
   [`http_requests_total{${inShop},service="shop",pod="b",status="503"}`]: "0+12x60",
@@ -42,6 +35,26 @@ const series: Series = {
   [`kubelet_volume_stats_available_bytes{${claim}}`]: "250x60",
   [`kube_cronjob_created{${inShop},cronjob="mysql-backup"}`]: "0x60",
   [`kube_cronjob_status_last_successful_time{${inShop},cronjob="mysql-backup"}`]: "600x60",
+};
+
+/** Others', which are never counted: a job whose name begins alike, a pod's sum, another resource, and all of that under other names. */
+const others: Series = {
+  'container_cpu_usage_seconds_total{namespace="shop-prod",pod="shop-migrate-x2x4z",container="shop"}': "0+600x60",
+  'container_memory_working_set_bytes{namespace="shop-prod",pod="shop-migrate-x2x4z",container="shop"}': "700x60",
+  'kube_pod_container_resource_requests{namespace="shop-prod",pod="shop-migrate-x2x4z",container="shop",resource="cpu"}':
+    "8x60",
+  'kube_pod_container_resource_requests{namespace="shop-prod",pod="shop-migrate-x2x4z",container="shop",resource="memory"}':
+    "8000x60",
+  'container_cpu_usage_seconds_total{namespace="shop-prod",pod="shop-7d4b9c6f5d-x2x42",container=""}': "0+600x60",
+  'container_memory_working_set_bytes{namespace="shop-prod",pod="shop-7d4b9c6f5d-x2x42",container=""}': "700x60",
+  [`kube_pod_container_resource_requests{${pod(2)},resource="ephemeral_storage",unit="byte"}`]: "9000x60",
+  ...Object.fromEntries(
+    ["namespace", "deployment", "service", "statefulset", "cronjob", "persistentvolumeclaim"].flatMap((label) =>
+      Object.keys(own)
+        .filter((name) => name.includes(`${label}="`))
+        .map((name) => [name.replace(new RegExp(`${label}="[^"]*"`), `${label}="other"`), "0+6000x60"]),
+    ),
+  ),
 };
 
 /** After an hour, by panel and legend: labels and value. They are compared to the last bit, so all can be written in binary. */
@@ -79,13 +92,19 @@ describe("Prometheus answers the dashboard", () => {
   });
 
   for (const [title, targets] of panels) {
-    it(title, () => {
+    it(`${title}, and otherwise if any label were not asked for`, () => {
       const expressions = targets.map(([legend, expr]) => ({
         expr,
         eval_time: "60m",
         exp_samples: Object.entries(expected[title]![legend]!).map(([labels, value]) => ({ labels, value })),
       }));
+      const series = { ...own, ...others };
       assert.equal(testRules(promtool, [], [{ series, expressions }]), "");
+      for (const each of expressions) {
+        for (const { what, expr } of withoutLabels(each.expr)) {
+          assert.notEqual(testRules(promtool, [], [{ series, expressions: [{ ...each, expr }] }]), "", what);
+        }
+      }
     });
   }
 });

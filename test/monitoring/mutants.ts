@@ -36,13 +36,7 @@ export function mutantsOf(rule: Alert): Mutant[] {
         return { what: `${range} -> ${other}`, rule: { ...rule, expr: expr.replaceAll(range, other) } };
       }),
     ),
-    ...[...new Set([...expr.matchAll(/[{,]((?!__name__)\w+=~?"[^"]*")/g)].map((found) => found[1]!))].map(
-      (matcher) => ({
-        what: `without ${matcher}`,
-        // A comma may stand before the end.
-        rule: { ...rule, expr: expr.replaceAll(`${matcher},`, "").replaceAll(matcher, "") },
-      }),
-    ),
+    ...withoutLabels(expr).map(({ what, expr }) => ({ what, rule: { ...rule, expr } })),
     ...(rule.for
       ? [minutes(rule.for) - 1, minutes(rule.for) + 1].map((other) => ({
           what: `for: ${rule.for} -> ${other}m`,
@@ -51,6 +45,14 @@ export function mutantsOf(rule: Alert): Mutant[] {
       : [{ what: "for: 1m", rule: { ...rule, for: "1m" } }]),
   ];
 }
+
+/** An expression without each label that it asks for. */
+export const withoutLabels = (expr: string): { what: string; expr: string }[] =>
+  [...new Set([...expr.matchAll(/[{,]((?!__name__)\w+=~?"[^"]*")/g)].map((found) => found[1]!))].map((matcher) => ({
+    what: `without ${matcher}`,
+    // A comma may stand before the end.
+    expr: expr.replaceAll(`${matcher},`, "").replaceAll(matcher, ""),
+  }));
 
 const around = (value: number) =>
   value === 0 ? [1] : Number.isInteger(value) && value <= 20 ? [value - 1, value + 1] : [value * 0.9, value * 1.1];

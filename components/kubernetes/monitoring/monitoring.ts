@@ -21,7 +21,7 @@ export interface MonitoringArgs extends Watched {
   dashboards?: {
     /** The label of its ConfigMap, whose value is "1". @default "grafana_dashboard" */
     label?: string;
-    /** The annotation with its folder. @default "grafana_folder" */
+    /** The annotation with its folder, where the sidecar is told to read one. @default "grafana_folder" */
     folderAnnotation?: string;
     /** @default the system's name */
     folder?: string;

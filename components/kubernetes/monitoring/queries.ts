@@ -29,7 +29,11 @@ export interface Watched {
   /** A database in the namespace. @default none */
   database?: { statefulSet: string };
   /** What writes its backup. @default none */
-  backup?: { cronJob: string /** Hours after which the last backup is too old. */; maxAgeHours: number };
+  backup?: {
+    cronJob: string;
+    /** Hours after which the last backup is too old: more than lie between two of them, and what one takes. */
+    maxAgeHours: number;
+  };
 }
 
 /** @param patterns labels that are compared as regular expressions, from start to end */
@@ -46,14 +50,14 @@ const literal = (name: string) => name.replaceAll(".", "[.]");
 const generated = "[bcdfghjklmnpqrstvwxz2456789]+";
 
 /** Why a container waits for something that does not come by itself. */
-const stuck = "CrashLoopBackOff|ImagePullBackOff|InvalidImageName|CreateContainerConfigError|CreateContainerError";
+const stuckFor = "CrashLoopBackOff|ImagePullBackOff|InvalidImageName|CreateContainerConfigError|CreateContainerError";
 
 /** Of containers in the namespace, whoever's they are. */
 export const containers = ({ namespace }: Watched) => ({
   /** In the last hour. */
   restarts: `max by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total${selector({ namespace })}[1h]))`,
   /** 1 for each that cannot start. It runs for moments in between, so it is asked whether it waited lately. */
-  stuck: `max by (namespace, pod, container, reason) (max_over_time(${selector({ namespace }, { __name__: "kube_pod_(init_)?container_status_waiting_reason", reason: stuck })}[5m]))`,
+  stuck: `max by (namespace, pod, container, reason) (max_over_time(${selector({ namespace }, { __name__: "kube_pod_(init_)?container_status_waiting_reason", reason: stuckFor })}[5m]))`,
 });
 
 /** Of the Deployment. */
