@@ -67,13 +67,14 @@ const bare = ({ properties, items, additionalProperties, ...rest }: Schema): Sch
   ...(additionalProperties && { additionalProperties: bare(additionalProperties) }),
 });
 
-const without = ({ properties = {}, items, ...rest }: Schema, [first, ...below]: string[]): Schema => {
-  if (items) return { ...rest, items: without(items, [first!, ...below]) };
+/** A schema without a part. @throws Error where it has none such: under another name it would be back, unseen */
+const without = ({ properties = {}, items, ...rest }: Schema, path: string): Schema => {
+  if (items) return { ...rest, items: without(items, path) };
+  const [first, ...below] = path.split(".");
   const { [first!]: part, ...others } = properties;
-  // Else a part that has another name now would come back unseen.
-  if (!part)
-    throw new Error(`cli/kinds.ts leaves ${first} out, which is not there (any more): take it out of its list`);
-  return { ...rest, properties: below.length > 0 ? { ...properties, [first!]: without(part, below) } : others };
+  if (!part) throw new Error(`cli/kinds.ts leaves out ${path}, which the kind does not have: name another, or none`);
+  const kept = below.length > 0 ? { ...properties, [first!]: without(part, below.join(".")) } : others;
+  return { ...rest, properties: kept };
 };
 
 /** The text of a module. */
@@ -84,8 +85,7 @@ export async function kindsModule({ whose, kinds }: KindsModule): Promise<string
   const types = [];
   for (const [kind, left] of Object.entries(kinds)) {
     const { spec } = found.find((each) => each.spec?.names?.kind === kind)!;
-    const whole = spec.versions[0]!.schema.openAPIV3Schema.properties.spec;
-    const kept = left.reduce((schema, path) => without(schema, path.split(".")), whole);
+    const kept = left.reduce(without, spec.versions[0]!.schema.openAPIV3Schema.properties.spec);
     types.push(
       await compile(bare(kept) as JSONSchema, `${kind}Spec`, {
         additionalProperties: false,

@@ -54,6 +54,13 @@ describe("Kubernetes' own API server", function () {
     });
   }
 
+  it("would say that a part is left out of a kind's type which the kind does not have", async () => {
+    await assert.rejects(
+      kindsModule({ whose: "the operator's", kinds: { ServiceMonitor: ["endpoints.tlsConfig", "endpoints.tls"] } }),
+      /^Error: cli\/kinds\.ts leaves out tls, which the kind does not have: name another, or none$/,
+    );
+  });
+
   describe("would not take", () => {
     const named = (name: string) => ({ metadata: { name, namespace: "argocd" } });
     const destination = { server: "https://kubernetes.default.svc", namespace: "shop" };
