@@ -4,7 +4,7 @@ import { dashboardOf } from "../../components/kubernetes/monitoring/dashboard.ts
 import { shop } from "../components/kubernetes/monitoring/shop.ts";
 import { startedOrSkipped } from "../support/skip.ts";
 import { withoutLabels } from "./mutants.ts";
-import { findPromtool, type Series, testRules } from "./promtool.ts";
+import { findPromtool, otherwise, type Series, testRules } from "./promtool.ts";
 
 const inShop = 'namespace="shop-prod"';
 const pod = (number: number) => `${inShop},pod="shop-7d4b9c6f5d-x2x4${number}",container="shop"`;
@@ -102,7 +102,7 @@ describe("Prometheus answers the dashboard", () => {
       assert.equal(testRules(promtool, [], [{ series, expressions }]), "");
       for (const each of expressions) {
         for (const { what, expr } of withoutLabels(each.expr)) {
-          assert.notEqual(testRules(promtool, [], [{ series, expressions: [{ ...each, expr }] }]), "", what);
+          assert.ok(otherwise(testRules(promtool, [], [{ series, expressions: [{ ...each, expr }] }])), what);
         }
       }
     });

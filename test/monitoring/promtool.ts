@@ -39,6 +39,9 @@ export const testRules = (promtool: string, rules: readonly Alert[], tests: read
     run(promtool, ["test", "rules", join(folder, "tests.json")]),
   );
 
+/** Whether an answer of {@link testRules} is of something that came out otherwise, and not of rules that cannot be read. */
+export const otherwise = (answer: string): boolean => /^ +got:/m.test(answer);
+
 const rulesFile = (rules: readonly Alert[]) => ({ groups: rules.length > 0 ? [{ name: "shop", rules }] : [] });
 
 const testsFile = (tests: readonly Test[]) => ({

@@ -42,8 +42,7 @@ export function score(files: readonly string[], options = exceptions): { scored:
     ],
     { encoding: "utf8" },
   );
-  if (error)
-    throw new Error("kube-score is not built: run `make test`, which builds it before the tests", { cause: error });
+  if (error) throw new Error("kube-score is not built: run `make test`, which builds it", { cause: error });
   // With findings it ends with 1, as with a file that it cannot read.
   if (!/^(\[|null)/.test(stdout)) throw new Error(`kube-score: ${stderr}${stdout}`);
   const objects = (JSON.parse(stdout) ?? []) as Scored[];
