@@ -6,7 +6,7 @@ import { stacksIn } from "../../cli/render/stack-file.ts";
 import { filesBelow } from "../support/files.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { score } from "../support/score.ts";
-import { metadata, shop } from "./shop.ts";
+import { metadata, shop } from "./well-kept.ts";
 
 describe("kube-score", () => {
   const box = new Sandbox();
