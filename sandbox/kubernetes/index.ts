@@ -41,12 +41,16 @@ const commands = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-sch
  * `SANDBOX_KUBECONFIG` names another one instead, say of kind or k3d, which is then used as it is. It is for the sandbox alone:
  * stacks are destroyed there, and a reset deletes whatever was not there at the start. The ordinary KUBECONFIG is never used.
  *
+ * @param apiServer more arguments of the API server, where it has to be another one than by itself
  * @throws Missing where there is neither
  */
-export async function startKubernetes(folder: string): Promise<Kubernetes> {
+export async function startKubernetes(folder: string, apiServer: readonly string[] = []): Promise<Kubernetes> {
   const named = process.env["SANDBOX_KUBECONFIG"];
   if (named && !existsSync(named)) throw new Missing(`SANDBOX_KUBECONFIG names ${named}, which is not there`);
-  const { kubeconfig, daemons } = named ? { kubeconfig: named, daemons: [] } : await startCluster(folder);
+  if (named && apiServer.length > 0) {
+    throw new Missing(`SANDBOX_KUBECONFIG names a cluster, whose API server cannot be given ${apiServer.join(" ")}`);
+  }
+  const { kubeconfig, daemons } = named ? { kubeconfig: named, daemons: [] } : await startCluster(folder, apiServer);
   const close = async () => {
     for (const daemon of daemons.toReversed()) await daemon.stop();
   };
@@ -107,7 +111,10 @@ export async function startKubernetes(folder: string): Promise<Kubernetes> {
   }
 }
 
-async function startCluster(folder: string): Promise<{ kubeconfig: string; daemons: Daemon[] }> {
+async function startCluster(
+  folder: string,
+  apiServer: readonly string[],
+): Promise<{ kubeconfig: string; daemons: Daemon[] }> {
   const paths = Object.fromEntries(commands.map((name) => [name, commandPath(name)]));
   const stages = join(tools, "stages");
   const missing: string[] = commands.filter((name) => !paths[name]);
@@ -171,6 +178,7 @@ async function startCluster(folder: string): Promise<{ kubeconfig: string; daemo
       "--endpoint-reconciler-type=none",
       // Nobody watches over the node's health, else pods would be lost when the machine sleeps.
       "--disable-admission-plugins=TaintNodesByCondition",
+      ...apiServer,
     ]);
     const certificate = path("certificates/apiserver.crt");
     await ready(apiserver, async () => existsSync(certificate));

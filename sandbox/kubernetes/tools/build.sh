@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the sandbox's Kubernetes is made of into .tools: API server, controllers, scheduler, etcd, kwok as the nodes.
+# Builds what the sandbox's Kubernetes is made of into .tools: API server, controllers, scheduler, etcd, kwok as the nodes; and
+# kubectl of the same version.
 # Versions and digests are go.mod's and go.sum's.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,7 +17,7 @@ flag="-X k8s.io/component-base/version"
 # Two at a time: a third would take more than 2 GB.
 go build -p 2 -trimpath -o "$tools/bin/" \
   -ldflags "-s -w $flag.gitVersion=$version $flag.gitMajor=1 $flag.gitMinor=$minor" \
-  k8s.io/kubernetes/cmd/kube-{apiserver,controller-manager,scheduler} sigs.k8s.io/kwok/cmd/kwok
+  k8s.io/kubernetes/cmd/kube{-apiserver,-controller-manager,-scheduler,ctl} sigs.k8s.io/kwok/cmd/kwok
 go build -p 2 -trimpath -ldflags "-s -w" -o "$tools/bin/etcd" go.etcd.io/etcd/server/v3
 
 rm -rf "$tools"/kubernetes/{stages,objects}
