@@ -48,6 +48,7 @@ STARTED = time.monotonic()
 REVISION = "deployment.kubernetes.io/revision"
 secrets: set[str] = set()  # what no message may show
 facts: dict[str, str] = {}  # rows of the summary
+left_behind: list[str] = []  # commands that take away what this program could not
 
 
 class Refused(Exception):
@@ -118,6 +119,9 @@ def output(**values):
 def end(code, level, title, message, commands=()):
     """The end of the run: one annotation, and the summary."""
     message = clean(message, 3000)
+    if left_behind:
+        message += f" The canary {CANARY} STILL RUNS, a person has to scale it to 0."
+    commands = [*left_behind, *commands]
     told = "\n".join([message, *commands]).replace("%", "%25").replace("\n", "%0A")
     print(f"::{level} title={title}::{told}", flush=True)
     if path := ENV.get("GITHUB_STEP_SUMMARY"):
@@ -160,6 +164,11 @@ def listed(name):
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
         raise Refused("Not deployed", f'{name} is no JSON list of texts, such as ["/health"]')
     return values
+
+
+def safe(url):
+    at = urllib.parse.urlsplit(url)
+    return at.scheme == "https" or (at.scheme == "http" and at.hostname in ("127.0.0.1", "localhost"))
 
 
 class Signals:
@@ -212,6 +221,7 @@ class Cluster:
                 "No kubectl", "There is no kubectl on PATH. GitHub's runners have one; this one needs it installed"
             )
         self.folder, self.proxy = folder, None
+        os.environ.pop("KUBECONFIG_BASE64", None)  # no other program's
         if text := ENV.get("KUBECONFIG_BASE64"):
             os.environ["KUBECONFIG"] = str(self.written(text))
         elif not ENV.get("KUBECONFIG"):
@@ -253,13 +263,13 @@ class Cluster:
             # In a session of its own, no signal for this program is for it too.
             self.proxy = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         until = time.monotonic() + 10
-        while not path.exists():
+        while True:
+            with contextlib.suppress(OSError), contextlib.closing(UnixConnection(path, 1)) as connection:
+                return connection.connect()
             if self.proxy.poll() is not None or time.monotonic() > until:
-                raise Lost(f"kubectl proxy does not start: {self.log()}")
+                log = (self.folder / "proxy.log").read_text(encoding="utf-8", errors="replace")[-300:]
+                raise Lost(f"kubectl proxy does not start: {log}")
             time.sleep(0.02)
-
-    def log(self):
-        return (self.folder / "proxy.log").read_text(encoding="utf-8", errors="replace")[-300:]
 
     def stop(self):
         if self.proxy:
@@ -583,8 +593,8 @@ LOWER = ("scale", "--replicas=0")
 class Way:
     """The way to the new version, and back."""
 
-    def __init__(self, back_to, previous_image=""):
-        self.back_to, self.previous_image = back_to, previous_image
+    def __init__(self, view, back_to, previous_image=""):
+        self.start, self.back_to, self.previous_image = view.template, back_to, previous_image
         self.template = self.revision = None  # ours, once they are known
         self.changed = self.canary_up = self.undone = self.good = False
         self.probes = []
@@ -602,7 +612,7 @@ class Way:
 
     def untouched(self, view):
         """Whether our change, of which no answer came back, was never made."""
-        return self.template is None and view.image == self.previous_image
+        return self.template is None and view.template == self.start
 
     def lower_canary(self):
         if not self.canary_up:
@@ -610,8 +620,9 @@ class Way:
         try:
             change(*LOWER, f"deployment/{CANARY}")
         except Lost as lost:
-            facts["Canary"] = f"STILL RUNS: {lost}. By hand: `{by_hand(' '.join(LOWER) + f' deployment/{CANARY}')[0]}`"
+            facts["Canary"] = f"{CANARY}, not scaled back to 0: {lost}"
             say(facts["Canary"])
+            left_behind.extend(by_hand(f"{' '.join(LOWER)} deployment/{CANARY}"))
         else:
             facts["Canary"] = f"{CANARY}, scaled back to 0"
             say(f"{CANARY} is scaled back to 0")
@@ -771,7 +782,7 @@ def deploy():
     facts["Before"] = f"revision {revision}, `{previous}`, ReplicaSet {name}" if target else "the same image"
     facts["Started"] = clock()
     output(previous_revision=revision or "", previous_image=previous, previous_replica_set=name)
-    way = Way(revision, previous)
+    way = Way(view, revision, previous)
     try:
         conclude(way, view)
     except Cancelled:
@@ -870,6 +881,9 @@ def advance(way, view):
 
 
 def set_image(way):
+    # A canary takes its time, in which somebody may have deployed.
+    if (view := sight.surely(DEPLOYMENT)).template != way.start:
+        raise Overtaken(f"deployment/{DEPLOYMENT} was changed by somebody else: now {view.image}")
     way.changed = True
     try:
         out = change("set", "image", f"deployment/{DEPLOYMENT}", f"{CONTAINER}={IMAGE}", "--output=json")
@@ -944,9 +958,9 @@ def rollback():
     if not revision.isdecimal():
         what = f"PREVIOUS_REVISION is {revision!r}: expected the output previous-revision of the rollout"
         raise Refused("Not rolled back", what)
-    way = Way(int(revision))
+    view = first_view()
+    way = Way(view, int(revision))
     try:
-        view = first_view()
         if view.image != IMAGE:
             now = f"{view.image} (revision {view.revision})"
             nothing(f"deployment/{DEPLOYMENT} does not run {IMAGE} any more, but {now}")
@@ -989,8 +1003,8 @@ try:
     SERVICE = "" if HEALTH_URL else ENV.get("SERVICE", "")
     HEALTH_PATH = ENV.get("HEALTH_PATH") or urllib.parse.urlsplit(HEALTH_URL).path or "/health"
     command = {"deploy": deploy, "rollback": rollback}[needed("COMMAND")]
-    if command is deploy and not SERVICE:
-        needed("HEALTH_URL")
+    if command is deploy and not SERVICE and not safe(needed("HEALTH_URL")):
+        raise Refused("Not deployed", f"HEALTH_URL is {HEALTH_URL}: expected a URL with https")
     cluster = Cluster(work)
     command()
 except Cancelled:
