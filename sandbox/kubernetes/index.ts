@@ -196,6 +196,9 @@ async function startCluster(
       `--service-account-private-key-file=${path("service-accounts.key")}`,
       `--root-ca-file=${certificate}`,
       "--use-service-account-credentials",
+      // Nobody else is kept waiting.
+      "--kube-api-qps=500",
+      "--kube-api-burst=500",
     ]);
     start("kube-scheduler", [`--kubeconfig=${kubeconfig}`, "--secure-port=0", "--leader-elect=false"]);
     // It has stages for objects of these kinds, and ends where it finds none such.

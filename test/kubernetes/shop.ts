@@ -182,7 +182,7 @@ export class Shop {
         ...this.#place(),
         smokePaths,
         canary: its && { seconds: 1, ...its },
-        seconds: { rollout: 4, smoke: 1, watch: 2, probe: 0.2, unavailable: 1, blind: 2, rollback: 10 },
+        seconds: { rollout: 60, smoke: 1, watch: 2, probe: 0.2, unavailable: 1, blind: 2, rollback: 60 },
       }),
       { SETTLE_SECONDS: "2", PROBE_TIMEOUT_SECONDS: "0.5", ...env },
     );
@@ -192,7 +192,7 @@ export class Shop {
     return this.#run(rollback({ ...this.#step(), previousRevision }), {
       PROBE_SECONDS: "0.2",
       BLIND_SECONDS: "2",
-      ROLLBACK_SECONDS: "10",
+      ROLLBACK_SECONDS: "60",
       ...env,
     });
   }
