@@ -7,6 +7,7 @@ import { GoogleError } from "./errors.ts";
 import { Functions } from "./functions.ts";
 import { secrets, topics } from "./granted.ts";
 import { Iam } from "./iam.ts";
+import { authorize } from "./permissions.ts";
 import { ResourceManager } from "./resource-manager.ts";
 import { ServiceUsage } from "./service-usage.ts";
 import { Storage } from "./storage.ts";
@@ -68,8 +69,11 @@ export class Google implements Api {
   readonly #world = new World();
   readonly #services: Record<string, Service>;
 
-  /** @param token the access token that requests must have */
-  constructor({ projects, token }: { projects: readonly Project[]; token: string }) {
+  /**
+   * @param token the access token of whoever may do everything
+   * @param tokens those of principals that may do in Cloud Storage what they are granted there, and nothing else: token to principal
+   */
+  constructor({ projects, token, tokens = {} }: Access) {
     const world = this.#world;
     this.#services = {
       projects: new ResourceManager(world),
@@ -85,7 +89,7 @@ export class Google implements Api {
     };
     this.handlers = Object.fromEntries(
       Object.values(this.#services).flatMap(({ handlers }) =>
-        Object.entries(handlers).map(([operation, handler]) => [operation, guarded(handler, token)]),
+        Object.entries(handlers).map(([operation, handler]) => [operation, guarded(handler, world, { token, tokens })]),
       ),
     );
     this.expect(projects);
@@ -114,11 +118,20 @@ export class Google implements Api {
   }
 }
 
-/** Lets in who has the token, and answers a refusal with all that it knows. */
-function guarded(handler: Handler, token: string): Handler {
+interface Access {
+  projects: readonly Project[];
+  token: string;
+  tokens?: Readonly<Record<string, string>>;
+}
+
+/** Lets in who has a token, and answers a refusal with all that it knows. */
+function guarded(handler: Handler, world: World, { token, tokens = {} }: Omit<Access, "projects">): Handler {
   return (call) => {
     try {
-      if (call.headers.authorization !== `Bearer ${token}`) {
+      const given = /^Bearer (.+)$/.exec(call.headers.authorization ?? "")?.[1] ?? "";
+      const principal = Object.hasOwn(tokens, given) ? tokens[given] : undefined;
+      if (principal) authorize(world, principal, call);
+      else if (given !== token) {
         throw new GoogleError(
           401,
           "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",

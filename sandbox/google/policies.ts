@@ -159,13 +159,19 @@ export class Policies {
     return condition;
   }
 
+  /** Whether it is the pool that Google Kubernetes Engine keeps in a project. */
+  #isOfClusters(pool: string): boolean {
+    const [, number, id] = /^projects\/(\d+)\/.*\/([^/]+)\.svc\.id\.goog$/.exec(pool) ?? [];
+    return !!id && this.#world.projects.get(id)?.number === number;
+  }
+
   /** A member as it is kept: e-mails in lower case, of accounts and pools that exist. */
   #member(member: string): string {
     if (/^(allUsers|allAuthenticatedUsers)$|^(deleted:|project(Owner|Editor|Viewer):)/.test(member)) return member;
     const pool =
       /^principal(?:Set)?:\/\/iam\.googleapis\.com\/(projects\/\d+\/locations\/global\/workloadIdentityPools\/[^/]+)\//;
     const name = pool.exec(member)?.[1];
-    if (name && !this.#world.pools.has(name)) {
+    if (name && !this.#world.pools.has(name) && !this.#isOfClusters(name)) {
       throw invalid(
         `Identity Pool does not exist (${name}). Please check that you specified a valid resource name as returned in the \`name\` attribute in the configuration API.`,
       );

@@ -59,6 +59,8 @@ const multiRegions = ["US", "EU", "ASIA"];
 
 export class Storage implements Service {
   readonly #world: World;
+  /** Uploads that can be resumed, by ID: what is to become of them, and what has come of it. */
+  readonly #uploads = new Map<string, { start: Call; chunks: Buffer[] }>();
   /** Generations are microseconds, and no two the same. */
   #lastGeneration = 0n;
 
@@ -107,10 +109,10 @@ export class Storage implements Service {
       this.#bucket(call);
       return { body: { kind: "storage#anywhereCaches", items: [] } };
     },
-    "storage.objects.insert": (call) => ({ body: this.#upload(call) }),
+    "storage.objects.insert": (call) => this.#insert(call),
     "storage.objects.get": (call) => {
       const { metadata, content } = this.#matching(call, this.#object(call));
-      if (call.query.get("alt") !== "media") return { body: metadata };
+      if (call.query.get("alt") !== "media") return { body: located(metadata, call) };
       const headers = {
         "content-type": metadata.contentType ?? "application/octet-stream",
         "x-goog-hash": `crc32c=${metadata.crc32c},md5=${metadata.md5Hash}`,
@@ -125,7 +127,7 @@ export class Storage implements Service {
         .filter(({ name }) => name.startsWith(call.query.get("prefix") ?? ""))
         .sort((one, other) => (one.name < other.name ? -1 : 1));
       const [items, nextPageToken] = page(all, call, 1000, "maxResults");
-      return { body: { kind: "storage#objects", items, nextPageToken } };
+      return { body: { kind: "storage#objects", items: items.map((each) => located(each, call)), nextPageToken } };
     },
     "storage.objects.patch": (call) => this.#changeObject(call),
     "storage.objects.update": (call) => this.#changeObject(call),
@@ -312,20 +314,62 @@ export class Storage implements Service {
     return { body: metadata };
   }
 
-  #upload(call: Call): ObjectMetadata {
-    const bucket = this.#bucket(call);
+  #insert(call: Call): Reply {
+    const id = call.query.get("upload_id");
+    if (id) return this.#resume(id, call);
     const type = call.query.get("uploadType");
+    if (type === "resumable") {
+      const session = newEtag().replace(/[^a-z0-9]/gi, "");
+      this.#uploads.set(session, { start: call, chunks: [] });
+      const query = new URLSearchParams({ ...Object.fromEntries(call.query), upload_id: session });
+      const location = `http://${call.headers.host}${new URL(call.url, "http://any").pathname}?${query}`;
+      return { status: 200, headers: { location }, body: Buffer.alloc(0) };
+    }
     if (type !== "multipart" && type !== "media") {
       throw new GoogleError(501, `The stand-in takes no upload of type ${type}.`);
     }
-    const [description, content] = type === "multipart" ? related(call) : [Buffer.from("{}"), call.bytes];
-    const wanted = JSON.parse(description!.toString()) as Partial<ObjectMetadata>;
-    const name = wanted.name ?? call.query.get("name");
+    const [, content] = type === "multipart" ? related(call) : [undefined, call.bytes];
+    const contentType = type === "media" ? call.headers["content-type"] : typeOfPart(call);
+    return { body: located(this.#upload(call, content!, contentType), call) };
+  }
+
+  /** A part of an upload, or the question how far it has come. @see https://cloud.google.com/storage/docs/performing-resumable-uploads */
+  #resume(id: string, call: Call): Reply {
+    const upload = this.#uploads.get(id);
+    if (!upload) throw new GoogleError(404, "No such upload.", { reason: "notFound" });
+    const held = upload.chunks.reduce((sum, { length }) => sum + length, 0);
+    const [, from, to, total] = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/.exec(call.headers["content-range"] ?? "") ?? [];
+    if (from !== undefined && Number(from) !== held) {
+      throw new GoogleError(400, `The upload holds ${held} bytes, and this goes on at ${from}.`, { reason: "invalid" });
+    }
+    if (call.bytes.length > 0) upload.chunks.push(call.bytes);
+    const now = held + call.bytes.length;
+    if (total !== "*" && Number(total ?? now) === now) {
+      this.#uploads.delete(id);
+      const contentType = upload.start.headers["x-upload-content-type"] as string | undefined;
+      return { body: located(this.#upload(upload.start, Buffer.concat(upload.chunks), contentType), call) };
+    }
+    if (to !== undefined && call.bytes.length % (256 * 1024) !== 0) {
+      throw invalid("A part that is not the last one has to be a multiple of 256 KiB.");
+    }
+    const headers = now > 0 ? { range: `bytes=0-${now - 1}` } : undefined;
+    // Some clients cannot see a 308.
+    if (call.headers["x-guploader-no-308"]) {
+      return { status: 200, headers: { ...headers, "x-http-status-code-override": "308" }, body: Buffer.alloc(0) };
+    }
+    return { status: 308, ...(headers && { headers }), body: Buffer.alloc(0) };
+  }
+
+  /** @param call the one that describes the object */
+  #upload(call: Call, content: Buffer, type = "application/octet-stream"): ObjectMetadata {
+    const bucket = this.#bucket(call);
+    const wanted = describedBy(call);
+    const { name } = wanted;
     if (!name) throw new GoogleError(400, "Required", { reason: "required" });
     const existing = bucket.objects.get(name);
     this.#matching(call, existing ?? { metadata: { generation: "0", metageneration: "0" } });
-    const contentType = wanted.contentType ?? (type === "media" ? call.headers["content-type"] : typeOfPart(call));
-    const stored = this.#stored({ ...wanted, name, bucket: bucket.metadata.name, contentType }, content!);
+    const contentType = wanted.contentType ?? type;
+    const stored = this.#stored({ ...wanted, name, bucket: bucket.metadata.name, contentType }, content);
     for (const [key, hash] of [
       ["md5Hash", wanted.md5Hash],
       ["crc32c", wanted.crc32c],
@@ -341,14 +385,12 @@ export class Storage implements Service {
   #stored(wanted: Partial<ObjectMetadata> & { name: string; bucket: string }, content: Buffer): StoredObject {
     const generation = this.#generation();
     const time = now();
-    const link = `https://storage.googleapis.com/storage/v1/b/${wanted.bucket}/o/${encodeURIComponent(wanted.name)}`;
     const metadata = {
       storageClass: "STANDARD",
       ...wanted,
       kind: "storage#object",
       id: `${wanted.bucket}/${wanted.name}/${generation}`,
-      selfLink: link.replace("storage.googleapis", "www.googleapis"),
-      mediaLink: `${link.replace("/storage/v1", "/download/storage/v1")}?generation=${generation}&alt=media`,
+      selfLink: `https://www.googleapis.com/storage/v1/b/${wanted.bucket}/o/${encodeURIComponent(wanted.name)}`,
       generation,
       metageneration: "1",
       size: String(content.length),
@@ -415,7 +457,22 @@ export class Storage implements Service {
 const preconditionFailed = () =>
   new GoogleError(412, "At least one of the pre-conditions you specified did not hold.", { reason: "conditionNotMet" });
 
-const resourceOf = ({ metadata }: { metadata: { name: string } }) => `projects/_/buckets/${metadata.name}`;
+/** An object as an upload describes it; its name may stand in the query. */
+export function describedBy(call: Call): Partial<ObjectMetadata> {
+  const type = call.query.get("uploadType");
+  const description = type === "multipart" ? related(call)[0] : type === "resumable" ? call.bytes : undefined;
+  const wanted = JSON.parse(description?.toString() || "{}") as Partial<ObjectMetadata>;
+  const name = wanted.name ?? call.query.get("name");
+  return { ...wanted, ...(name && { name }) };
+}
+
+/** With the address from which its content is had, as whoever asks has it: clients take it as it is. */
+const located = (metadata: ObjectMetadata, { headers }: Call) => ({
+  ...metadata,
+  mediaLink: `http://${headers.host}/download/storage/v1/b/${metadata.bucket}/o/${encodeURIComponent(metadata.name)}?generation=${metadata.generation}&alt=media`,
+});
+
+export const resourceOf = ({ metadata }: { metadata: { name: string } }) => `projects/_/buckets/${metadata.name}`;
 
 /** Uniform access has two names, of which the older one is still told. */
 function configuration(wanted: BucketMetadata["iamConfiguration"], time: string): BucketMetadata["iamConfiguration"] {

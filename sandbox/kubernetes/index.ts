@@ -229,6 +229,9 @@ interface Node {
   status: { conditions?: { type: string; status: string }[] };
 }
 
+/** By itself kwok gives a node no disk, and no pod that asks for some would have a place. */
+const room = { cpu: "1k", memory: "1Ti", pods: "1M", "ephemeral-storage": "1Ti" };
+
 /** A node on which kwok plays the kubelet. */
 const node: KubernetesObject = {
   apiVersion: "v1",
@@ -237,6 +240,7 @@ const node: KubernetesObject = {
     name: "sandbox",
     labels: { "kubernetes.io/hostname": "sandbox", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64" },
   },
+  status: { allocatable: room, capacity: room },
 };
 
 const kubeconfigOf = (server: string, certificate: Buffer, token: string) =>

@@ -31,6 +31,7 @@ interface Method {
   parameters?: Record<string, Schema>;
   request?: { $ref: string };
   mediaUpload?: { protocols: { simple: { path: string } } };
+  useMediaDownloadService?: boolean;
 }
 
 interface Resource {
@@ -74,9 +75,12 @@ class Discovery implements Description {
     for (const method of methods) this.#methods.set(method.id, method);
     this.#routes = methods.flatMap((method) => {
       const upload = method.mediaUpload?.protocols.simple.path;
+      const path = `${document.servicePath}${method.path}`;
       return [
-        route(method, `${mount}/${document.servicePath}${method.path}`),
-        ...(upload ? [route(method, `${mount}${upload}`)] : []),
+        route(method, `${mount}/${path}`),
+        // An upload that can be resumed goes on by another verb.
+        ...(upload ? [method, { ...method, httpMethod: "PUT" }].map((each) => route(each, `${mount}${upload}`)) : []),
+        ...(method.useMediaDownloadService ? [route(method, `${mount}/download/${path}`)] : []),
       ];
     });
   }
@@ -105,6 +109,8 @@ class Discovery implements Description {
 
   #againstQuery(query: URLSearchParams, own: Record<string, Schema>): string[] {
     return [...query].flatMap(([name, value]) => {
+      // What an upload that can be resumed is called, of which the documents say nothing.
+      if (name === "upload_id") return [];
       // A system parameter may be spelt with a dollar. @see https://cloud.google.com/apis/docs/system-parameters
       const system = this.#document.parameters[name.replace(/^\$(?!\.)/, "")];
       if (system) return [];
@@ -119,11 +125,14 @@ class Discovery implements Description {
   #againstRequest(call: Call, { request, mediaUpload }: Method): string[] {
     let { body, bytes } = call;
     if (mediaUpload && call.query.has("uploadType")) {
-      if (call.query.get("uploadType") !== "multipart") return [];
-      const [metadata] = related(call);
-      if (!metadata) return ["Multipart must have exactly two non-empty parts."];
-      bytes = metadata;
-      body = json(metadata);
+      const type = call.query.get("uploadType");
+      if (type === "media" || call.query.has("upload_id")) return [];
+      if (type === "multipart") {
+        const [metadata] = related(call);
+        if (!metadata) return ["Multipart must have exactly two non-empty parts."];
+        bytes = metadata;
+        body = json(metadata);
+      }
     }
     if (bytes.length === 0) return [];
     if (body === undefined) return ["Invalid JSON payload received. Unexpected token."];

@@ -4,15 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "yaml";
-import { root } from "../../cli/engine.ts";
 import { type Docker, startDocker } from "../../sandbox/docker/index.ts";
 import { Client } from "../../sandbox/kubernetes/client.ts";
 import { type Part, starters } from "../../sandbox/parts.ts";
-import { engineIn } from "../../sandbox/sandbox.ts";
 import { startedOrSkipped } from "../support/skip.ts";
 import {
   assertSecretsKept,
@@ -20,6 +17,7 @@ import {
   changeBehind,
   held,
   type Laid,
+  lay,
   nextRound,
   requireEngine,
   up,
@@ -205,18 +203,6 @@ for (const [name, { makes, prepare, secretOf, last, dispute }] of Object.entries
 
     it("shows no secret: not in the state, its history or what the CLI prints", () => assertSecretsKept(laid));
   });
-}
-
-/** A project beside the part, not around it: what the part keeps may hold secrets. */
-function lay(pulumi: string, name: string, part: Part, folder: string): Laid {
-  mkdirSync(folder);
-  const options = { typescript: false, packagemanager: "npm", nodeargs: `--import ${join(root, "cli/start.mjs")}` };
-  const main = join(import.meta.dirname, "programs", `${name}.ts`);
-  const project = { name: "parts", main, runtime: { name: "nodejs", options } };
-  writeFileSync(join(folder, "Pulumi.yaml"), stringify(project));
-  writeFileSync(join(folder, "Pulumi.test.yaml"), stringify({ config: part.config }));
-  const engine = engineIn(folder, pulumi, "test", [part]);
-  return { folder, engine, parts: [part], canaries: new Map() };
 }
 
 /** An engine with an image, in which the part then finds both: it has no way of its own to make one. */

@@ -1,13 +1,15 @@
 /** What the engine's tests share: the CLI, previews as data, a stack in its sandbox. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
+import { stringify } from "yaml";
 import { findPulumi, noEngine, root } from "../../cli/engine.ts";
 import { artefacts } from "../../cli/render/artefacts.ts";
 import { computed, type DeclaredResource, declare } from "../../cli/render/program.ts";
 import { readStackFile, secretPlaceholder } from "../../cli/render/stack-file.ts";
-import { type Config, type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
+import type { Part } from "../../sandbox/parts.ts";
+import { type Config, engineIn, type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 import type { Drift } from "../../sandbox/stand-in/api.ts";
 import { filesBelow } from "../support/files.ts";
 import { skip } from "../support/skip.ts";
@@ -32,6 +34,21 @@ export async function sandboxOf(this: Mocha.Context, stack: string, config?: Con
     skip.call(this, `${stack}: ${sandbox.missing.join("; ")}`);
   }
   return sandbox;
+}
+
+/**
+ * A program of `programs/` as a project of its own, for one part. The folder is beside the part's, not around it: what that keeps may
+ * hold secrets.
+ */
+export function lay(pulumi: string, name: string, part: Part, folder: string): Laid {
+  mkdirSync(folder);
+  const options = { typescript: false, packagemanager: "npm", nodeargs: `--import ${join(root, "cli/start.mjs")}` };
+  const main = join(import.meta.dirname, "programs", `${name}.ts`);
+  const project = { name: "parts", main, runtime: { name: "nodejs", options } };
+  writeFileSync(join(folder, "Pulumi.yaml"), stringify(project));
+  writeFileSync(join(folder, "Pulumi.test.yaml"), stringify({ config: part.config }));
+  const engine = engineIn(folder, pulumi, "test", [part]);
+  return { folder, engine, parts: [part], canaries: new Map() };
 }
 
 /** One resource of a preview. */
