@@ -13,6 +13,8 @@ import { canary, image, name, type Options, old, type Run, Shop } from "./shop.t
 const atOnce = 7;
 const missing = "missing.invalid/shop:v2";
 const minute = 400;
+/** Pods are not available before, so that a rollout takes its time. */
+const slow = { minReadySeconds: 60 };
 
 describe("rollout.py at a real API server", function () {
   this.timeout(300_000);
@@ -323,6 +325,16 @@ describe("rollout.py at a real API server", function () {
     await ends(run, 1, /Changed by somebody else/, "failed");
     await left(shop, image, "3");
   });
+  scenario("leaves alone what somebody else has restarted before it was rolled out", { spec: slow }, async (shop) => {
+    const run = shop.deploy();
+    await run.says(/::group::Rollout/);
+    await until("a new image", async () => (await shop.now()).image === image);
+    await shop.patch(`deployments/${name}`, {
+      spec: { minReadySeconds: 0, template: { metadata: { annotations: { restarted: "now" } } } },
+    });
+    await ends(run, 1, /Changed by somebody else/, "failed");
+    await left(shop, image, "3");
+  });
   scenario("says what to do where the revision is gone", {}, async (shop) => {
     const { set } = await shop.now();
     const run = shop.deploy();
@@ -411,7 +423,7 @@ describe("rollout.py at a real API server", function () {
   });
   scenario(
     "starts to go back and takes the canary away when it is cancelled in the rollout",
-    { canary: { deployment: canary }, spec: { minReadySeconds: 60 } },
+    { canary: { deployment: canary }, spec: slow },
     async (shop) => {
       const run = shop.deploy({ ROLLOUT_SECONDS: "60" });
       await run.says(/::group::Rollout/);
@@ -422,7 +434,7 @@ describe("rollout.py at a real API server", function () {
       assert.equal((await shop.now()).image, old);
     },
   );
-  scenario("goes on going back when it is cancelled in that", { spec: { minReadySeconds: 60 } }, async (shop) => {
+  scenario("goes on going back when it is cancelled in that", { spec: slow }, async (shop) => {
     const run = shop.deploy({ ROLLOUT_SECONDS: "1", ROLLBACK_SECONDS: "60" });
     await run.says(/rolling back to revision 1/);
     await until("the old image", async () => (await shop.now()).image === old);
@@ -507,8 +519,17 @@ describe("rollout.py at a real API server", function () {
     const run = shop.deploy({ WATCH_SECONDS: "20", BLIND_SECONDS: "1" });
     await run.says(watching);
     shop.job.refusals = Array(200).fill(403) as number[];
-    await ends(run, 1, /NOT ROLLED BACK::.*it cannot be watched: for 1 s/, "failed");
+    const why = /NOT ROLLED BACK::.*cannot be watched: for 1 s .*GitHub gave no token .*: status 403/;
+    await ends(run, 1, why, "failed");
     assert.ok(!run.output.includes("failed 3 times"));
+  });
+  scenario("says which permission the job lacks", {}, async (shop) => {
+    const words = /Cluster not reached::.*needs `permissions: id-token: write`/;
+    await ends(shop.deploy({ ACTIONS_ID_TOKEN_REQUEST_URL: undefined }), 1, words, "failed");
+  });
+  scenario("deploys by a service account's token too", { access: "token" }, async (shop) => {
+    const run = shop.deploy({ ACTIONS_ID_TOKEN_REQUEST_URL: undefined });
+    await ends(run, 0, /Deployed/, "deployed");
   });
 
   for (const [what, kubeconfig, words] of [
@@ -572,7 +593,11 @@ describe("rollout.py at a real API server", function () {
   ] as const) {
     const right = `the right to ${verbs?.join(" and ") ?? "use"} ${resource}`;
     scenario(`cannot do without ${right}`, { ...all, rules: without(resource, verbs) }, async (shop) => {
-      await ends(shop.deploy(verbs?.includes("watch") ? { ROLLOUT_SECONDS: "4" } : {}), 1, words);
+      await ends(
+        shop.deploy(resource === "deployments" && verbs[0] === "list" ? { ROLLOUT_SECONDS: "4" } : {}),
+        1,
+        words,
+      );
       assert.equal((await shop.now()).image, at);
     });
   }

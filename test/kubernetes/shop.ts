@@ -54,6 +54,8 @@ export interface Options {
   gate?: boolean;
   /** Seconds that a token lasts. */
   lasts?: number;
+  /** A token that lasts instead. */
+  access?: "token";
 }
 
 export class Shop {
@@ -100,7 +102,8 @@ export class Shop {
     const place = { deployment: name, ...shop.#place() };
     const rules = (options.rules ?? ((all) => all))(rolloutRules(place));
     const githubOidc = { audience: "school-scheduler-homolog", user: `github:${shop.job.sub}` };
-    shop.kubeconfig = await delivery.deployer({ account: "d", namespace, rules, server, access: { githubOidc } });
+    const access = options.access ?? { githubOidc };
+    shop.kubeconfig = await delivery.deployer({ account: "d", namespace, rules, server, access });
     await until(`${namespace} runs`, async () => {
       const { status } = await shop.deployment();
       return status.availableReplicas === 2 || options.spec !== undefined;

@@ -6,10 +6,10 @@ GITHUB_OUTPUT, GITHUB_STEP_SUMMARY and ROLLBACK_SECONDS (300), BLIND_SECONDS (12
 COMMAND=deploy also reads, durations in seconds:
   HEALTH_URL                   what is asked for its health; without it HEALTH_PATH (/health) of SERVICE is, such as
                                http:orders:http, through the API server
-  SMOKE_PATHS, READY           JSON lists: paths there that must answer 2xx, and workloads such as statefulset/mysql that
-                               must be ready, both within SMOKE_SECONDS (60)
-  CANARY                       a Deployment that gets the image first, where not empty: CANARY_REPLICAS (1) pods of it are
-                               watched for CANARY_SECONDS (120); CANARY_SERVICE, if any, reaches them alone
+  SMOKE_PATHS, READY           JSON lists: paths there that must answer 2xx, and workloads such as statefulset/mysql
+                               that must be ready, both within SMOKE_SECONDS (60)
+  CANARY                       a Deployment that gets the image first, where not empty: CANARY_REPLICAS (1) pods of it
+                               are watched for CANARY_SECONDS (120); CANARY_SERVICE, if any, reaches them alone
   SETTLE_SECONDS (60)          how long an earlier rollout is waited for
   ROLLOUT_SECONDS (300)        how long this one may take
   WATCH_SECONDS (600)          how long it is watched then, with a probe each PROBE_SECONDS (10), which waits for an
@@ -217,9 +217,7 @@ class Cluster:
 
     def __init__(self, folder):
         if not shutil.which("kubectl"):
-            raise Refused(
-                "No kubectl", "There is no kubectl on PATH. GitHub's runners have one; this one needs it installed"
-            )
+            raise Refused("No kubectl", "There is no kubectl on PATH: GitHub's runners have one, this one needs one")
         self.folder, self.proxy = folder, None
         os.environ.pop("KUBECONFIG_BASE64", None)  # no other program's
         if text := ENV.get("KUBECONFIG_BASE64"):
@@ -232,7 +230,9 @@ class Cluster:
         """The kubeconfig as a file for this user alone."""
         try:
             content = base64.b64decode("".join(text.split()), validate=True)
-            found = re.findall(r"\b(?:token|password|client-key-data)[\"']?: *[\"']?([^\s\"',}]+)", content.decode())
+            found = re.findall(
+                r"\b(?:token|password|client-key-data)[\"']?: *[\"']?([^\s\"',}]{16,})", content.decode()
+            )
         except ValueError:
             raise Refused("No kubeconfig", f"KUBECONFIG_BASE64 is no text in base64: {MEND} writes it again") from None
         secrets.update((text, *found))
@@ -247,12 +247,8 @@ class Cluster:
             ["kubectl", "config", "view", "--minify", "--output=json"], check=False, capture_output=True, timeout=30
         )
         if seen.returncode != 0 or not json.loads(seen.stdout).get("clusters"):
-            raise Refused(
-                "No kubeconfig",
-                "The kubeconfig cannot be read, or has no current context. What it holds is not shown: "
-                + MEND
-                + " writes it again",
-            )
+            why = "The kubeconfig cannot be read, or has no current context. What it holds is not shown"
+            raise Refused("No kubeconfig", f"{why}: {MEND} writes it again")
 
     def start(self):
         self.stop()
@@ -267,9 +263,11 @@ class Cluster:
             with contextlib.suppress(OSError), contextlib.closing(UnixConnection(path, 1)) as connection:
                 return connection.connect()
             if self.proxy.poll() is not None or time.monotonic() > until:
-                log = (self.folder / "proxy.log").read_text(encoding="utf-8", errors="replace")[-300:]
-                raise Lost(f"kubectl proxy does not start: {log}")
+                raise Lost(f"kubectl proxy does not start: {self.last_words()}")
             time.sleep(0.02)
+
+    def last_words(self):
+        return (self.folder / "proxy.log").read_text(encoding="utf-8", errors="replace")[-300:]
 
     def stop(self):
         if self.proxy:
@@ -301,7 +299,9 @@ class Cluster:
             found = {"message": text}
         if status == 200:
             return found
-        raise Lost(f"status {status}: {found.get('message') or text}", status)
+        # Why there are no credentials is what the plugin has said.
+        words = self.last_words() if "getting credentials" in text else found.get("message") or text
+        raise Lost(f"status {status}: {words}", status)
 
 
 def kubectl(*args, seconds=15):
@@ -328,7 +328,7 @@ FINAL = re.compile(r"\((Forbidden|NotFound|Invalid|BadRequest)\)|unable to find 
 
 def change(*args):
     """A change, tried again for as long as the API server may be away: each of ours may be made twice."""
-    until = time.monotonic() + BLIND
+    until, said = time.monotonic() + BLIND, ""
     while True:
         with signals.shield():
             code, out, wrong = kubectl(*args, "--request-timeout=10s")
@@ -336,7 +336,9 @@ def change(*args):
             return out
         if FINAL.search(wrong) or time.monotonic() > until:
             raise Lost(wrong or f"kubectl {args[0]} failed without a word")
-        say(f"kubectl {args[0]}: {wrong}; trying again")
+        if wrong != said:
+            say(f"kubectl {args[0]}: {wrong}; trying again")
+            said = wrong
         time.sleep(PAUSE)
 
 
