@@ -15,6 +15,7 @@ import { expected, found, oneOf, type Problem, parse, unknownKey, whole } from "
 import * as arcgis from "./systems/arcgis/config.ts";
 import * as equidade from "./systems/equidade/config.ts";
 import * as pythonApi from "./systems/python-api/config.ts";
+import * as schoolScheduler from "./systems/school-scheduler/config.ts";
 
 /** What a system's config module has. */
 interface SystemConfig {
@@ -35,11 +36,19 @@ interface SystemConfig {
 }
 
 /** Every system under the name of its key. */
-const systems = { arcgis, equidade, "python-api": pythonApi } satisfies Record<string, SystemConfig>;
+const systems = { arcgis, equidade, "python-api": pythonApi, "school-scheduler": schoolScheduler } satisfies Record<
+  string,
+  SystemConfig
+>;
 type Systems = typeof systems;
 
 /** One stack's config, checked and complete. A system that the file does not name is undefined. */
-export type StackConfig = { stack: string; github: RepositoryOwner } & {
+export type StackConfig = {
+  stack: string;
+  github: RepositoryOwner;
+  /** The stack's kubeconfig, or its path: of systems in another cluster than the provider's own. */
+  kubeconfig?: Output<string>;
+} & {
   [Name in keyof Systems]?: { config: ReturnType<Systems[Name]["resolve"]>; secrets: Record<string, Output<string>> };
 };
 
@@ -141,7 +150,8 @@ export function parseConfig(
   }
   const ownerId = read("ownerId")?.toString();
   const github = { owner: owner.data ?? "", ownerType: read("ownerType") ?? "organization", ownerId };
-  const config: StackConfig = { stack, github };
+  const kubeconfig = raw["kubernetes:kubeconfig"];
+  const config: StackConfig = { stack, github, ...(kubeconfig && { kubeconfig: secret(kubeconfig) }) };
   const needs: SecretNeed[] = [];
   for (const name of names) {
     const parsed = read(name);

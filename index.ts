@@ -4,17 +4,22 @@ import { readConfig } from "./config.ts";
 import { Arcgis } from "./systems/arcgis/index.ts";
 import { Equidade } from "./systems/equidade/index.ts";
 import { PythonApi } from "./systems/python-api/index.ts";
+import { SchoolScheduler } from "./systems/school-scheduler/index.ts";
 
-const { stack, github, ...config } = readConfig();
+const { stack, github, kubeconfig, ...config } = readConfig();
 
 const arcgis = config.arcgis && new Arcgis("arcgis", { ...config.arcgis, github });
 const equidade = config.equidade && new Equidade("equidade", { ...config.equidade, github });
 const pythonApi = config["python-api"] && new PythonApi("python-api", { ...config["python-api"], github });
+const schoolScheduler =
+  config["school-scheduler"] &&
+  new SchoolScheduler("school-scheduler", { ...config["school-scheduler"], github, kubeconfig });
 
 const systems = {
   ...(arcgis && { arcgis }),
   ...(equidade && { equidade }),
   ...(pythonApi && { "python-api": pythonApi }),
+  ...(schoolScheduler && { "school-scheduler": schoolScheduler }),
 };
 
 export const audit: Audit = {

@@ -15,6 +15,8 @@ export const nothing: SystemFacts = {
   backups: [],
   applications: [],
   syncWindows: [],
+  namespaces: [],
+  clusterAccess: [],
 };
 
 type FileFact = SystemFacts["files"][number];

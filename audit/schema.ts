@@ -115,6 +115,26 @@ export const systemFacts = z.strictObject({
       }),
     )
     .describe("When syncs may start"),
+  namespaces: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        context: z.string().nullable().describe("Its cluster's context in the kubeconfig; null: the stack's own"),
+        podSecurity: z.string().describe("The Pod Security Standard that is enforced"),
+      }),
+    )
+    .describe("Namespaces of Kubernetes that the stack owns"),
+  clusterAccess: z
+    .array(
+      z.strictObject({
+        repository: z.string().describe("OWNER/NAME"),
+        environment: z.string().describe("The environment whose jobs have it"),
+        namespace: z.string().describe("The one namespace that it is for"),
+        subject: z.string().describe("Who the cluster takes its jobs for"),
+        lasting: z.boolean().describe("Whether the credential holds until it is deleted; else for minutes"),
+      }),
+    )
+    .describe("Which workflows may change something in a cluster"),
 });
 
 /** {@link systemFacts} as data. */

@@ -5,10 +5,12 @@ import { expected, pattern } from "./schema.ts";
 const cpuSentence = "an amount of cores, such as 250m or 2";
 
 /** Cores, as text or as a number. @see https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
-export const cpu = z.union(
-  [z.string().regex(/^([1-9][0-9]*m?|[0-9]+\.[0-9]{1,3})$/), z.number().positive().max(1024)],
-  expected(cpuSentence),
-);
+export const cpu = z
+  .union([
+    pattern(/^([1-9][0-9]*m?|[0-9]+\.[0-9]{1,3})$/, cpuSentence),
+    z.number(expected(cpuSentence)).positive(expected(cpuSentence)),
+  ])
+  .describe(cpuSentence);
 
 /** An amount of memory. */
 export const memory = pattern(/^[1-9][0-9]*(Mi|Gi)$/, "an amount of memory in Mi or Gi, such as 256Mi or 1Gi");

@@ -1,5 +1,7 @@
 /** What the packages of declared resources talk to, and how a stack is told to talk to the sandbox's. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse, stringify } from "yaml";
 import { type Docker, type Image, startDocker } from "./docker/index.ts";
 import { GitHub } from "./github/index.ts";
 import { endpoints, Google, type Project } from "./google/index.ts";
@@ -15,6 +17,8 @@ export interface World {
   projects: Project[];
   /** Images that its containers run, made to stand in for the real ones. */
   images: Image[];
+  /** Contexts of the kubeconfig by which it knows its clusters: the one cluster is each of them. */
+  contexts: string[];
 }
 
 /** One thing that a stack talks to. */
@@ -64,10 +68,11 @@ export const starters: Record<string, (world: World, token: string, folder: stri
       expect: ({ projects }) => api.expect(projects),
     }));
   },
-  async kubernetes(_, __, folder) {
+  async kubernetes({ contexts }, __, folder) {
     const cluster = await startKubernetes(join(folder, "kubernetes"));
+    const kubeconfig = withContexts(cluster.kubeconfig, contexts, join(folder, "kubeconfig"));
     return {
-      ...runs(cluster, cluster.kubeconfig, "kubernetes:kubeconfig", "KUBECONFIG"),
+      ...runs(cluster, kubeconfig, "kubernetes:kubeconfig", "KUBECONFIG"),
       held: async () => ({ objects: await cluster.objects(), secrets: await cluster.secrets() }),
     };
   },
@@ -78,6 +83,21 @@ export const starters: Record<string, (world: World, token: string, folder: stri
     return runs(engine, engine.host, "docker:host", "DOCKER_HOST");
   },
 };
+
+/** Writes a kubeconfig in which more contexts are what the current one is. @returns the path of the file */
+function withContexts(kubeconfig: string, contexts: readonly string[], file: string): string {
+  const config = parse(readFileSync(kubeconfig, "utf8")) as Kubeconfig;
+  const { context } = config.contexts.find(({ name }) => name === config["current-context"])!;
+  const more = contexts.filter((each) => !config.contexts.some(({ name }) => name === each));
+  config.contexts.push(...more.map((name) => ({ name, context })));
+  writeFileSync(file, stringify(config), { mode: 0o600 });
+  return file;
+}
+
+interface Kubeconfig {
+  "current-context": string;
+  contexts: { name: string; context: unknown }[];
+}
 
 /** All that the stand-ins among some parts were asked. */
 export const callsTo = (parts: readonly Part[]): Logged[] => parts.flatMap(({ standIn }) => standIn?.log ?? []);

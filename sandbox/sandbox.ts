@@ -197,8 +197,11 @@ function worldOf(config: Config, { resources }: Declaration): World {
         .filter((value) => typeof value === "string"),
     ),
   ];
-  const systems = Object.values(config).filter((value): value is Config => typeof value === "object" && value !== null);
-  const numberOf = (id: string) => systems.find(({ project }) => project === id)?.["projectNumber"] ?? 111111111111;
+  const objectsIn = (value: Config) =>
+    Object.values(value).filter((each): each is Config => typeof each === "object" && each !== null);
+  // Of a system, or of a part of it.
+  const settings = objectsIn(config).flatMap((system) => [system, ...objectsIn(system)]);
+  const numberOf = (id: string) => settings.find(({ project }) => project === id)?.["projectNumber"] ?? 111111111111;
   const made = new Set(named("accountId", "gcp:serviceaccount/account:"));
   const accountsOf = (id: string) => {
     const emails = JSON.stringify(resources.map(({ inputs }) => inputs)).matchAll(
@@ -223,6 +226,7 @@ function worldOf(config: Config, { resources }: Declaration): World {
       buckets: index === 0 ? buckets : [],
     })),
     images: standIns(resources),
+    contexts: named("context", "pulumi:providers:kubernetes"),
   };
 }
 

@@ -55,6 +55,7 @@ const lookups: Record<string, readonly string[]> = {
 const require = createRequire(import.meta.url);
 const proto = require("@pulumi/pulumi/proto/resource_pb.js") as typeof resourceProto;
 const { Struct } = require("google-protobuf/google/protobuf/struct_pb.js") as typeof structProto;
+const { getStore } = require("@pulumi/pulumi/runtime/state.js") as { getStore(): { callbacks: unknown } };
 const { waitForRPCs } = require("@pulumi/pulumi/runtime/settings.js") as { waitForRPCs(): Promise<void> };
 
 type Callback = (error: Error | undefined, response?: unknown) => void;
@@ -95,6 +96,12 @@ export async function observe(
     "organization",
   );
   runtime.setAllConfig(config, secretKeys);
+  // Where the engine would call hooks: a server, for which there is no caller here.
+  getStore().callbacks = {
+    registerResourceHook: async () => {},
+    awaitStackRegistrations: async () => {},
+    shutdown() {},
+  };
 
   Object.assign(runtime.getMonitor() as object, {
     registerResource(request: resourceProto.RegisterResourceRequest, callback: Callback) {

@@ -210,14 +210,27 @@ function deployment(
             enableServiceLinks: false,
             securityContext: restrictedPod,
             ...(pullSecret && { imagePullSecrets: [{ name: pullSecret }] }),
-            topologySpreadConstraints: ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map((topologyKey) => ({
-              maxSkew: 1,
-              topologyKey,
-              whenUnsatisfiable: "ScheduleAnyway",
-              labelSelector: { matchLabels },
-              // The pods of the version that goes would count against those that come.
-              matchLabelKeys: ["pod-template-hash"],
-            })),
+            // Apart as far as there is room: over zones evenly, over nodes at all.
+            topologySpreadConstraints: [
+              {
+                maxSkew: 1,
+                topologyKey: "topology.kubernetes.io/zone",
+                whenUnsatisfiable: "ScheduleAnyway",
+                labelSelector: { matchLabels },
+                // The pods of the version that goes would count against those that come.
+                matchLabelKeys: ["pod-template-hash"],
+              },
+            ],
+            affinity: {
+              podAntiAffinity: {
+                preferredDuringSchedulingIgnoredDuringExecution: [
+                  {
+                    weight: 100,
+                    podAffinityTerm: { topologyKey: "kubernetes.io/hostname", labelSelector: { matchLabels } },
+                  },
+                ],
+              },
+            },
             terminationGracePeriodSeconds: 45,
             containers: [
               {

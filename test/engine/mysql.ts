@@ -9,7 +9,13 @@ import { type Part, starters } from "../../sandbox/parts.ts";
 import { startedOrSkipped } from "../support/skip.ts";
 import { assertSecretsKept, assertStateEmpty, type Laid, lay, preview, requireEngine, up } from "./support.ts";
 
-const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [], images: [] };
+const world = {
+  owner: { login: "", id: 0, type: "User" as const },
+  repositories: [],
+  projects: [],
+  images: [],
+  contexts: [],
+};
 const set = "/apis/apps/v1/namespaces/shop/statefulsets/mysql";
 const storageClass = "/apis/storage.k8s.io/v1/storageclasses/kwok-volume";
 const claim = "/api/v1/namespaces/shop/persistentvolumeclaims/data-mysql-0";

@@ -23,7 +23,13 @@ import {
   up,
 } from "./support.ts";
 
-const world = { owner: { login: "", id: 0, type: "User" as const }, repositories: [], projects: [], images: [] };
+const world = {
+  owner: { login: "", id: 0, type: "User" as const },
+  repositories: [],
+  projects: [],
+  images: [],
+  contexts: [],
+};
 
 interface Case {
   /** All that the program makes, as the part names it; the resources bear the objects' own names. */

@@ -9,6 +9,13 @@ const exceptions = [
   "--ignore-container-cpu-limit",
 ];
 
+/** Findings of single objects that are meant, and why. */
+export const meant: readonly [finding: RegExp, why: string][] = [
+  [/^Deployment\/.*-dev\/.*: deployment-replicas:/, "dev is of the size small: one pod"],
+  [/^Deployment\/.*-canary: deployment-replicas:/, "a rollout gives it pods, and takes them away"],
+  [/-certificates: networkpolicy-targets-pod:/, "cert-manager's pods come when a certificate is due, and go"],
+];
+
 interface Scored {
   object_name: string;
   checks: {

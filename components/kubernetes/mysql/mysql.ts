@@ -3,7 +3,7 @@ import { apps, core, networking } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Resource } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import { textBeside } from "../../beside.ts";
-import { mebibytes } from "../../google/names.ts";
+import { mebibytes } from "../../quantities.ts";
 import { labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
 import { fixedKey, fixedOptions, fixedText } from "./fixed.ts";
 import { backupCredentialsName, backupName, credentialsName, mysqlName, mysqlPort, restoreName } from "./names.ts";

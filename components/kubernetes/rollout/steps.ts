@@ -124,6 +124,36 @@ export const rollback = (args: RollbackArgs): Step => ({
   run: rollout(),
 });
 
+/** A workload that runs the application's image without serving: nobody watches it. */
+export interface Follower {
+  /** Such as cronjob/report. */
+  workload: `cronjob/${string}`;
+  container: string;
+}
+
+/** Gives a follower the image that was rolled out, once that has turned out good. Each text of `args` may be an expression. */
+export const setImage = (args: Follower & Pick<RollbackArgs, "namespace" | "image" | "kubeconfig">): Step => ({
+  name: `Give ${args.workload} the image`,
+  env: {
+    NAMESPACE: args.namespace,
+    WORKLOAD: args.workload,
+    CONTAINER: args.container,
+    IMAGE: args.image,
+    KUBECONFIG_BASE64: args.kubeconfig,
+  },
+  run: script(import.meta.url, "./set_image.sh"),
+});
+
+/** All that {@link setImage} may do in the namespace. */
+export const setImageRules = ({ workload }: Follower): PolicyRule[] => [
+  {
+    apiGroups: ["batch"],
+    resources: ["cronjobs"],
+    resourceNames: [workload.slice("cronjob/".length)],
+    verbs: ["get", "patch"],
+  },
+];
+
 /**
  * All that {@link deploy} and {@link rollback} may do in the namespace. ReplicaSets and pods are found by labels, which RBAC
  * cannot narrow; the rest is by name.

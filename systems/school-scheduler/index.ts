@@ -1,0 +1,227 @@
+import { Provider } from "@pulumi/kubernetes";
+import { ComponentResource, type ComponentResourceOptions, type Input, secret } from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random";
+import type { SystemFacts } from "../../audit/schema.ts";
+import { arrival, filesOf } from "../../components/github/delivered-file.ts";
+import { type EnvironmentArgs, RepositoryDelivery } from "../../components/github/repository-delivery.ts";
+import { Deployer } from "../../components/kubernetes/deployer.ts";
+import { IsolatedNamespace } from "../../components/kubernetes/isolated-namespace.ts";
+import { Monitoring } from "../../components/kubernetes/monitoring/monitoring.ts";
+import { MySqlBackups } from "../../components/kubernetes/mysql/backups.ts";
+import { MySql } from "../../components/kubernetes/mysql/mysql.ts";
+import { backupName } from "../../components/kubernetes/mysql/names.ts";
+import { pullSecret } from "../../components/kubernetes/pull-secret.ts";
+import { rolloutRules, setImageRules } from "../../components/kubernetes/rollout/steps.ts";
+import { ScheduledTask } from "../../components/kubernetes/scheduled-task.ts";
+import { WebApplication } from "../../components/kubernetes/web-application.ts";
+import { longestPause } from "../../components/time.ts";
+import type { SchoolSchedulerArgs } from "./config.ts";
+import { factsOf } from "./facts.ts";
+import {
+  application,
+  clusterUser,
+  deployer,
+  gateEnvironment,
+  generation,
+  kubeconfigSecret,
+  partOf,
+  pullSecretName,
+  refsOf,
+  rulesets,
+  testPasswordSecret,
+} from "./names.ts";
+import { backupSize, defaults, quotaOf } from "./quota.ts";
+import { follower, rolloutOf } from "./repository/delivery.ts";
+import { deliveredFiles } from "./repository/files.ts";
+
+/** What copies backups: one program, which MySQL's image is lent. */
+const rcloneImage = "rclone/rclone:1.71.2";
+
+/** How much later than planned a backup may be before somebody is told. */
+const graceHours = 2;
+
+/**
+ * school-scheduler: a Python application with its MySQL in four environments, each a namespace of its own cluster. The
+ * repository's workflows deliver to them by themselves: develop to dev, release branches to homolog, main to preprod, versions to prod.
+ */
+export class SchoolScheduler extends ComponentResource {
+  /** What the audit says of it. */
+  readonly facts: SystemFacts;
+
+  constructor(name: string, args: SchoolSchedulerArgs, opts?: ComponentResourceOptions) {
+    super("esteira:systems:SchoolScheduler", name, {}, opts);
+    const { config, github: hub } = args;
+    const { environment, namespace, context, sizes, deletionPolicy, repository } = config;
+    const provider =
+      context === undefined
+        ? undefined
+        : new Provider(`${name}-cluster`, { context, kubeconfig: args.kubeconfig }, { parent: this });
+    const space = new IsolatedNamespace(
+      `${name}-space`,
+      { namespace, quota: quotaOf(sizes), defaults, protect: deletionPolicy === "PREVENT" },
+      { parent: this, provider },
+    );
+    const inside = { parent: this, provider, dependsOn: [...space.ready] };
+    const database = this.database(name, args, inside);
+    this.workloads(name, args, { ...inside, dependsOn: [...space.ready, ...database.ready] });
+    this.monitoring(name, args, inside);
+    const access = this.deployer(name, args, inside);
+    const files = deliveredFiles(config, hub.owner);
+    new RepositoryDelivery(
+      `${name}-repository`,
+      {
+        repository,
+        ...arrival(name, environment, config),
+        environments: this.environments(name, args, access),
+        rulesets: rulesets(config),
+        files: filesOf(files),
+      },
+      // Once the workflow is there it may run, and then does what its Role lets it.
+      { parent: this, dependsOn: [...(access?.ready ?? [])] },
+    );
+    this.facts = factsOf(args, files, access);
+    this.registerOutputs();
+  }
+
+  private database(name: string, { config }: SchoolSchedulerArgs, opts: ComponentResourceOptions): MySql {
+    const { namespace, database, sizes, backup, deletionPolicy } = config;
+    const protect = deletionPolicy === "PREVENT";
+    const mysql = new MySql(
+      `${name}-mysql`,
+      {
+        namespace,
+        partOf,
+        image: database.image,
+        database: database.name,
+        user: database.user,
+        size: sizes.database,
+        storage: { size: sizes.storage, storageClass: database.storageClass },
+        clients: [application, generation],
+        protect,
+      },
+      opts,
+    );
+    if (backup) {
+      const { project, location, bucket, keptDays, schedule, timeZone } = backup;
+      new MySqlBackups(
+        `${name}-backups`,
+        {
+          namespace,
+          partOf,
+          mysql,
+          bucket: { name: bucket, project, location, keptDays, protect },
+          schedule,
+          timeZone,
+          rcloneImage,
+          cluster: { project, projectNumber: String(backup.projectNumber) },
+          size: backupSize,
+        },
+        opts,
+      );
+    }
+    return mysql;
+  }
+
+  private workloads(name: string, { config, secrets }: SchoolSchedulerArgs, opts: ComponentResourceOptions): void {
+    const { namespace, sizes, image, registryUser, database, environment } = config;
+    if (registryUser) {
+      const registry = { host: "ghcr.io", user: registryUser, token: secrets["GHCR_TOKEN"]! };
+      pullSecret(`${name}-registry`, { ...registry, namespace, secretName: pullSecretName }, opts);
+    }
+    const common = {
+      namespace,
+      partOf,
+      image,
+      pullSecret: registryUser && pullSecretName,
+      env: { ...config.env, DB_HOST: "mysql", DB_PORT: "3306", DB_NAME: database.name },
+      secretEnv: {
+        DB_USER: { secret: "db-credentials", key: "user" },
+        DB_PASSWORD: { secret: "db-credentials", key: "password" },
+      },
+    };
+    new WebApplication(
+      `${name}-application`,
+      {
+        ...common,
+        application,
+        port: config.port,
+        size: sizes.application,
+        replicas: sizes.replicas,
+        canary: environment === "preprod",
+        healthPath: config.healthPath,
+        ingress: config.ingress,
+      },
+      opts,
+    );
+    const { command, schedule, timeZone } = config.generation;
+    new ScheduledTask(
+      `${name}-generation`,
+      { ...common, task: generation, command, schedule, timeZone, size: sizes.generation },
+      opts,
+    );
+  }
+
+  private monitoring(name: string, { config }: SchoolSchedulerArgs, opts: ComponentResourceOptions): void {
+    const { namespace, monitoring, backup } = config;
+    if (!monitoring) return;
+    const { release, namespace: prometheus, metricsPath } = monitoring;
+    const pause = backup && Math.ceil(longestPause(backup.schedule) / 3_600_000);
+    new Monitoring(
+      `${name}-monitoring`,
+      {
+        namespace,
+        partOf,
+        application: { deployment: application, service: application, port: "http" },
+        metrics: metricsPath === undefined ? undefined : { path: metricsPath },
+        database: { statefulSet: "mysql" },
+        backup: pause === undefined ? undefined : { cronJob: backupName, maxAgeHours: pause + graceHours },
+        prometheus: { namespace: prometheus, labels: { release } },
+      },
+      opts,
+    );
+  }
+
+  /** Who the workflow is in the cluster, where it deploys. */
+  private deployer(
+    name: string,
+    { config, github: hub }: SchoolSchedulerArgs,
+    opts: ComponentResourceOptions,
+  ): Deployer | undefined {
+    const { namespace, cluster } = config;
+    if (!cluster) return undefined;
+    const { server, certificateAuthority, access, audience } = cluster;
+    return new Deployer(
+      `${name}-deployer`,
+      {
+        account: deployer,
+        namespace,
+        partOf,
+        rules: [...rolloutRules(rolloutOf(config)), ...setImageRules(follower)],
+        server,
+        certificateAuthority,
+        access: access === "token" ? access : { githubOidc: { audience, user: clusterUser(config, hub.owner) } },
+      },
+      opts,
+    );
+  }
+
+  private environments(
+    name: string,
+    { config }: SchoolSchedulerArgs,
+    access: Deployer | undefined,
+  ): Record<string, EnvironmentArgs> {
+    const { environment } = config;
+    const secrets: Record<string, Input<string>> = {};
+    if (access) secrets[kubeconfigSecret(environment)] = access.kubeconfig;
+    // Prod has no tests of its own: it runs what preprod has tested.
+    if (environment !== "prod") {
+      const { result } = new RandomPassword(`${name}-tests-password`, { length: 40, special: false }, { parent: this });
+      secrets[testPasswordSecret(environment)] = secret(result);
+    }
+    const reviewers = config.reviewers === "none" ? undefined : config.reviewers;
+    const refs = refsOf(config);
+    return environment === "preprod"
+      ? { [environment]: { ...refs, secrets }, [gateEnvironment]: { ...refs, reviewers } }
+      : { [environment]: { ...refs, reviewers, secrets } };
+  }
+}

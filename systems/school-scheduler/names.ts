@@ -1,0 +1,88 @@
+import type { RulesetArgs } from "../../components/github/repository-delivery.ts";
+import { releasedVersions } from "../../components/github/rulesets.ts";
+import type { Environment, SchoolSchedulerConfig } from "./config.ts";
+
+/** The label of all that belongs together. */
+export const partOf = "school-scheduler";
+
+/** Name of the Secret by which private images are pulled. */
+export const pullSecretName = "registry";
+
+/** Name of the Deployment, its container and its Service, as the document's commands have it. */
+export const application = "school-scheduler";
+
+/** Name of the CronJob that generates schedules. */
+export const generation = `${application}-generation`;
+
+/** Name of the Role that the workflow has in the namespace. */
+export const deployer = `${application}-deployer`;
+
+/** Who the cluster takes the environment's jobs for, where it trusts GitHub. */
+export const clusterUser = (
+  { cluster, repository, environment }: Pick<SchoolSchedulerConfig, "cluster" | "repository" | "environment">,
+  owner: string,
+): string => cluster?.user ?? `github:repo:${owner}/${repository}:environment:${environment}`;
+
+/** Where an environment's workflow stands in the repository. */
+export const workflowPath = (environment: Environment): string =>
+  `.github/workflows/ci-${environment === "dev" ? "cd" : environment}.yml`;
+
+/** A secret's name as the document has it: dev's has no environment in it. */
+const secretName = (name: string, environment: Environment): string =>
+  environment === "dev" ? name : `${name}_${environment.toUpperCase()}`;
+
+/** By which the environment's workflow reaches its cluster. */
+export const kubeconfigSecret = (environment: Environment): string => secretName("KUBECONFIG", environment);
+
+/** The password of the database that the workflow's own tests make and throw away. */
+export const testPasswordSecret = (environment: Environment): string => secretName("DB_PASSWORD", environment);
+
+/** The environment in which somebody approves what preprod has tested, apart from the one that is deployed to. */
+export const gateEnvironment = "preprod-gate";
+
+/** Tells the branches and tags from which an environment may be deployed to. */
+export const refsOf = ({
+  environment,
+  branch,
+}: Pick<SchoolSchedulerConfig, "environment" | "branch">): { branches: string[]; tags: string[] } =>
+  ({
+    // Tests of a pull request run in it, from a ref that no pattern matches.
+    dev: { branches: [], tags: [] },
+    homolog: { branches: ["release/*", "homolog"], tags: [] },
+    preprod: { branches: [branch], tags: ["preprod/*"] },
+    prod: { branches: [], tags: ["v*"] },
+  })[environment];
+
+/** The tests of a pull request, by the names under which GitHub shows them. */
+export const checkNames = ({ pythons }: Pick<SchoolSchedulerConfig, "pythons">): string[] => [
+  "lint",
+  ...pythons.map((python) => `test (${python})`),
+];
+
+/** Of GitHub Actions: nobody else can say that a check passed. */
+const githubActions = 15368;
+
+/** What a repository has once is prod's: who may change the branch, and that a version stays what it was. */
+export const rulesets = (config: SchoolSchedulerConfig): Readonly<Record<string, RulesetArgs>> =>
+  config.environment === "prod"
+    ? {
+        ...releasedVersions,
+        [config.branch]: {
+          target: "branch",
+          conditions: { refName: { includes: ["~DEFAULT_BRANCH"], excludes: [] } },
+          rules: {
+            deletion: true,
+            nonFastForward: true,
+            pullRequest: {
+              requiredApprovingReviewCount: config.approvals,
+              dismissStaleReviewsOnPush: true,
+              requireLastPushApproval: config.approvals > 0,
+            },
+            requiredStatusChecks: {
+              strictRequiredStatusChecksPolicy: true,
+              requiredChecks: checkNames(config).map((context) => ({ context, integrationId: githubActions })),
+            },
+          },
+        },
+      }
+    : {};

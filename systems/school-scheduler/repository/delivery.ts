@@ -1,0 +1,90 @@
+/** How a version gets to an environment's cluster. */
+import { installSteps } from "../../../components/github/python-checks.ts";
+import { type Job, runner, type Step } from "../../../components/github/workflow.ts";
+import { mysqlName } from "../../../components/kubernetes/mysql/names.ts";
+import {
+  deploy,
+  type Follower,
+  rollback,
+  type rolloutRules,
+  setImage,
+} from "../../../components/kubernetes/rollout/steps.ts";
+import type { SchoolSchedulerConfig } from "../config.ts";
+import { application, generation, kubeconfigSecret } from "../names.ts";
+import { checkOut, type WorkflowArgs } from "./jobs.ts";
+
+type RolloutArgs = Parameters<typeof rolloutRules>[0];
+
+/** Where it answers from outside. */
+export const addressOf = ({ ingress }: SchoolSchedulerConfig): string | undefined =>
+  ingress && `https://${ingress.host}`;
+
+/** What is rolled out and looked at: by a workflow's step, and as far as its Role in the cluster lets it. */
+export function rolloutOf(config: SchoolSchedulerConfig): RolloutArgs {
+  const { healthPath, environment, watchMinutes } = config;
+  const address = addressOf(config);
+  return {
+    deployment: application,
+    health: address
+      ? { url: `${address}${healthPath}` }
+      : { service: { name: application, port: "http" }, path: healthPath },
+    ready: [`statefulset/${mysqlName}`],
+    ...(environment === "preprod" && {
+      canary: { deployment: `${application}-canary`, seconds: watchMinutes * 60 },
+    }),
+  };
+}
+
+/** What generates schedules has the version that serves. */
+export const follower: Follower = { workload: `cronjob/${generation}`, container: generation };
+
+/**
+ * Rolls a version out, watches it, and takes it back when it is bad.
+ * @param image with its digest: what is found by a tag may change
+ * @param afterwards tests of what is deployed then; it is taken back when one of them fails
+ */
+export const deployment = (
+  { config }: WorkflowArgs,
+  { needs, image, afterwards = [] }: { needs: [string, ...string[]]; image: string; afterwards?: readonly string[] },
+): Job => {
+  const { environment, cluster } = config;
+  const address = addressOf(config);
+  const target = {
+    namespace: config.namespace,
+    deployment: application,
+    container: application,
+    image,
+    kubeconfig: `\${{ secrets.${kubeconfigSecret(environment)} }}`,
+  };
+  const tests = afterwards.map((command): Step => ({ run: command, env: { BASE_URL: address ?? "" } }));
+  return {
+    name: "deploy",
+    needs,
+    "runs-on": runner,
+    // The canary and the version are each watched as long; the rest is for tests, and for what is taken back.
+    "timeout-minutes": 60 + 2 * config.watchMinutes,
+    environment: { name: environment, ...(address && { url: address }) },
+    permissions: { contents: "read", ...(cluster?.access === "github-oidc" && { "id-token": "write" }) },
+    steps: [
+      deploy("deploy", {
+        ...target,
+        ...rolloutOf(config),
+        smokePaths: config.smoke as `/${string}`[],
+        seconds: { watch: config.watchMinutes * 60 },
+      }),
+      ...(tests.length > 0
+        ? [
+            checkOut,
+            ...installSteps(config),
+            ...tests,
+            rollback({
+              ...target,
+              previousRevision: "${{ steps.deploy.outputs.previous-revision }}",
+              if: "(failure() || cancelled()) && steps.deploy.outcome == 'success'",
+            }),
+          ]
+        : []),
+      setImage({ ...target, ...follower }),
+    ],
+  };
+};
