@@ -30,7 +30,7 @@ export function requireAct(): void {
 
 /** An event as its webhook tells it. A repository_dispatch has its type as `action`. */
 export interface WorkflowEvent {
-  name: "push" | "release" | "repository_dispatch" | "workflow_dispatch";
+  name: "pull_request" | "push" | "release" | "repository_dispatch" | "workflow_dispatch";
   payload: { action?: string; ref?: string; [key: string]: unknown };
 }
 
@@ -74,20 +74,42 @@ interface Entry {
   kvPairs?: { title?: string };
 }
 
-/** Whether GitHub would start this workflow for this event. */
-export function starts(workflow: string, { name, payload }: WorkflowEvent): boolean {
-  const { on } = parse(workflow) as { on: Record<string, { types?: string[]; branches?: string[] } | null> };
+/**
+ * Whether GitHub would start this workflow for this event.
+ * @param changed the paths that a push to a branch changed
+ */
+export function starts(
+  workflow: string,
+  { name, payload }: WorkflowEvent,
+  changed: readonly string[] = ["main.py"],
+): boolean {
+  const { on } = parse(workflow) as { on: Record<string, Record<string, string[]> | null> };
   if (!Object.hasOwn(on, name)) return false;
-  const { types, branches } = on[name] ?? {};
+  const { types, branches, tags, "paths-ignore": ignored } = on[name] ?? {};
   if (types && !types.includes(payload.action ?? "")) return false;
-  return !branches || branches.includes(payload.ref?.replace("refs/heads/", "") ?? "");
+  if (!branches && !tags) return true;
+  const [, kind, ref = ""] = /^refs\/(heads|tags)\/(.+)$/.exec(payload.ref ?? "") ?? [];
+  if (kind === "tags") return matches(tags, ref);
+  return matches(branches, ref) && changed.some((path) => !matches(ignored, path));
 }
+
+/** Whether one of a filter's patterns matches, as GitHub documents them: `*` is anything but a slash, `**` anything. */
+const matches = (filters: readonly string[] = [], value: string): boolean =>
+  filters.some((filter) =>
+    new RegExp(
+      `^${filter
+        .replace(/[.()|^$\\]/g, "\\$&")
+        .replaceAll("**", "\0")
+        .replaceAll("*", "[^/]*")
+        .replaceAll("\0", ".*")}$`,
+    ).test(value),
+  );
 
 /** The workflow without the two keys that act's schema does not know; neither is about what a single run does. */
 export function copyForAct(workflow: string): string {
   return workflow
     .replace(/^( +environment:\n +name: .+\n) +deployment: false\n/gm, "$1")
-    .replace(/^(concurrency:\n(?: +.+\n)*?) +queue: .+\n/m, "$1");
+    .replace(/^( *concurrency:\n(?: +.+\n)*?) +queue: .+\n/gm, "$1");
 }
 
 /** One run of one workflow. It can be looked at while it runs, as by the API. */

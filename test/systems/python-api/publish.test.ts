@@ -7,7 +7,8 @@ import { check } from "../../../cli/render/checks.ts";
 import { actionsOf, type Job, renderWorkflow, type Step, type Workflow } from "../../../components/github/workflow.ts";
 import { type PublishArgs, publish, workflowPath } from "../../../systems/python-api/repository/publish.ts";
 import { RegistryStub } from "../../components/github/registry-stub.ts";
-import { Act, GitServer, requireAct } from "../../support/act.ts";
+import { StandIns } from "../../components/github/stand-ins.ts";
+import { Act, GitServer, requireAct, starts } from "../../support/act.ts";
 import { assertLintersTake } from "../../support/lint.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 
@@ -43,23 +44,8 @@ const argsFor = (environment: Environment, changes: Partial<PublishArgs> = {}): 
 const rendered = (environment: Environment, changes: Partial<PublishArgs> = {}) =>
   renderWorkflow(publish(argsFor(environment, changes)), "systems/python-api/repository/publish.ts");
 
-/** A filter's pattern, as GitHub documents it. */
-const pattern = (filter: string) =>
-  new RegExp(
-    `^${filter
-      .replace(/[.()|^$\\]/g, "\\$&")
-      .replaceAll("**", "\0")
-      .replaceAll("*", "[^/]*")
-      .replaceAll("\0", ".*")}$`,
-  );
-/** Whether GitHub would start a workflow for a push of this ref that changed these files. */
-const startedBy = (workflow: string, ref: string, changed: readonly string[] = ["main.py"]): boolean => {
-  const { push } = (parse(workflow) as { on: { push: Record<string, string[]> } }).on;
-  const matches = (filters: string[] = [], value: string) => filters.some((each) => pattern(each).test(value));
-  if (ref.startsWith("refs/tags/")) return matches(push["tags"], ref.slice("refs/tags/".length));
-  if (!matches(push["branches"], ref.slice("refs/heads/".length))) return false;
-  return changed.some((path) => !matches(push["paths-ignore"], path));
-};
+const startedBy = (workflow: string, ref: string, changed?: readonly string[]): boolean =>
+  starts(workflow, { name: "push", payload: { ref } }, changed);
 
 describe("python-api's publish-*.yml", () => {
   const workflows = Object.fromEntries(ENVIRONMENTS.map((each) => [each, parse(rendered(each)) as Workflow])) as Record<
@@ -309,6 +295,7 @@ describe("python-api's workflows under a runner", () => {
   let sandbox: Sandbox;
   let server: GitServer;
   let registry: RegistryStub;
+  let actions: StandIns;
   let at: { remote: string; clone: string };
 
   before(async () => {
@@ -319,6 +306,7 @@ describe("python-api's workflows under a runner", () => {
   beforeEach(async () => {
     sandbox = new Sandbox();
     sandbox.usePython();
+    actions = new StandIns(sandbox, registry);
     for (const each of ["install-it", "check-it"]) sandbox.stub(each);
     at = sandbox.repository({ "main.py": "", Dockerfile: "FROM scratch\n" }, REPOSITORY);
     server = await new GitServer(sandbox.dir, registry.secret, sandbox.env).start();
@@ -347,64 +335,7 @@ describe("python-api's workflows under a runner", () => {
       [valuesFiles[environment]]: `image:\n  repository: ${registry.image}\n  tag: ${version}\n`,
     });
 
-  /** Actions as they behave, as far as these workflows see, with a record of their inputs. */
-  const actions = () => {
-    const header = sandbox.write("login", `authorization: Bearer ${registry.token}\n`);
-    const action = (name: string, inputs: Record<string, string>, run = "", outputs: object = {}) => {
-      const env = { INPUTS: "${{ toJSON(inputs) }}", RECORD: sandbox.path(`${name}.jsonl`) };
-      const input = `input() { jq -r --arg name "$1" '.[$name]' <<<"$INPUTS"; }`;
-      const record = `set -euo pipefail\njq -c 'del(.token, .password)' <<<"$INPUTS" >>"$RECORD"\n${input}\n${run}`;
-      const steps = [{ shell: "bash", id: "it", env, run: record }];
-      const declared = Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, { default: value }]));
-      sandbox.write(
-        `actions/${name}/action.yml`,
-        JSON.stringify({ name, inputs: declared, outputs, runs: { using: "composite", steps } }),
-      );
-      return sandbox.path("actions", name);
-    };
-    return {
-      "actions/checkout": action(
-        "checkout",
-        { ref: "", "fetch-depth": "1", token: "${{ github.token }}", "persist-credentials": "true" },
-        `find . -mindepth 1 -delete
-git init --quiet
-git remote add origin "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"
-header="AUTHORIZATION: basic $(printf 'x-access-token:%s' "$(input token)" | base64 -w0)"
-fetch() { git -c "http.$GITHUB_SERVER_URL/.extraheader=$header" fetch --quiet --no-tags "$@"; }
-if [[ $(input fetch-depth) == 0 ]]; then
-  fetch origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*'
-  git checkout --quiet --detach "refs/remotes/origin/$(input ref)"
-else
-  fetch --depth=1 origin "$GITHUB_REF"
-  git checkout --quiet --detach FETCH_HEAD
-fi`,
-      ),
-      "actions/setup-python": action("setup-python", { "python-version": "" }),
-      "docker/setup-buildx-action": action("setup-buildx", {}),
-      "docker/login-action": action("login", { registry: "", username: "", password: "" }),
-      // Pushes an index, annotated as it is told, and nothing that the index would consist of.
-      "docker/build-push-action": action(
-        "build-push",
-        { context: "", file: "", push: "", tags: "", labels: "", annotations: "" },
-        `test -f "$(input file)"
-annotation=$(input annotations)
-jq -cjn --arg all "\${annotation#index,manifest:}" '{mediaType: "application/vnd.oci.image.index.v1+json",
-  manifests: [], annotations: {($all | split("=")[0]): ($all | split("=")[1])}}' >index.json
-tag=$(input tags)
-curl --silent --fail --output /dev/null --request PUT --data-binary @index.json --header '@${header}' \
-  "${registry.server.url}${registry.path("manifests")}/\${tag##*:}"
-echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"`,
-        { digest: { value: "${{ steps.it.outputs.digest }}" } },
-      ),
-    };
-  };
-  const inputs = (action: string) =>
-    sandbox
-      .read(`${action}.jsonl`)
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Record<string, string>);
-  const builds = () => inputs("build-push").length;
+  const builds = () => actions.inputs("build-push").length;
   const puts = () => registry.asked.filter((each) => each.startsWith("PUT ")).map((each) => each.slice(14));
 
   const run = async (environment: Environment, ref = "refs/heads/main", changes: Partial<PublishArgs> = {}) => {
@@ -426,7 +357,7 @@ echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"
       repository: REPOSITORY,
       secrets: { GITHUB_TOKEN: registry.secret },
       env: { GITHUB_SERVER_URL: server.url, RETRY_BASE_SECONDS: "0" },
-      actions: actions(),
+      actions: actions.folders,
       actor: registry.user,
     });
     await sandbox.run("rm", ["-rf", sandbox.path("checkout")]);
@@ -447,7 +378,7 @@ echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"
     assert.deepEqual(registry.tags, { "v0.1.0-dev.2": digest, [`sha-${sha}`]: digest });
     assert.deepEqual(puts(), ["v0.1.0-dev.2", `sha-${sha}`]);
     const revision = `org.opencontainers.image.revision=${sha}`;
-    assert.deepEqual(inputs("build-push"), [
+    assert.deepEqual(actions.inputs("build-push"), [
       {
         ...{ context: ".", file: "Dockerfile", push: "true", tags: `${registry.image}:v0.1.0-dev.2` },
         ...{ labels: revision, annotations: `index,manifest:${revision}` },
