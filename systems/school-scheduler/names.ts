@@ -44,10 +44,11 @@ export const gateEnvironment = "preprod-gate";
 export const refsOf = ({
   environment,
   branch,
-}: Pick<SchoolSchedulerConfig, "environment" | "branch">): { branches: string[]; tags: string[] } =>
+  developBranch,
+}: Pick<SchoolSchedulerConfig, "environment" | "branch" | "developBranch">): { branches: string[]; tags: string[] } =>
   ({
-    // Tests of a pull request run in it, from a ref that no pattern matches.
-    dev: { branches: [], tags: [] },
+    // No pull request's: its branch brings a workflow of its own, which could read what the environment holds.
+    dev: { branches: [developBranch], tags: [] },
     homolog: { branches: ["release/*", "homolog"], tags: [] },
     preprod: { branches: [branch], tags: ["preprod/*"] },
     prod: { branches: [], tags: ["v*"] },
@@ -57,6 +58,7 @@ export const refsOf = ({
 export const checkNames = ({ pythons }: Pick<SchoolSchedulerConfig, "pythons">): string[] => [
   "lint",
   ...pythons.map((python) => `test (${python})`),
+  "integration",
 ];
 
 /** Of GitHub Actions: nobody else can say that a check passed. */

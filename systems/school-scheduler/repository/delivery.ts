@@ -38,6 +38,12 @@ export function rolloutOf(config: SchoolSchedulerConfig): RolloutArgs {
 /** What generates schedules has the version that serves. */
 export const follower: Follower = { workload: `cronjob/${generation}`, container: generation };
 
+/** What a rollout may take, and being taken back: the watch comes on top. */
+const rolloutMinutes = 30;
+
+/** What one command may take. It fails then and the version is taken back; a job that runs out of time is just cut off. */
+const testMinutes = 30;
+
 /**
  * Rolls a version out, watches it, and takes it back when it is bad.
  * @param image with its digest: what is found by a tag may change
@@ -47,7 +53,7 @@ export const deployment = (
   { config }: WorkflowArgs,
   { needs, image, afterwards = [] }: { needs: [string, ...string[]]; image: string; afterwards?: readonly string[] },
 ): Job => {
-  const { environment, cluster } = config;
+  const { environment, cluster, watchMinutes } = config;
   const address = addressOf(config);
   const target = {
     namespace: config.namespace,
@@ -56,15 +62,20 @@ export const deployment = (
     image,
     kubeconfig: `\${{ secrets.${kubeconfigSecret(environment)} }}`,
   };
-  const tests = afterwards.map((command): Step => ({ run: command, env: { BASE_URL: address ?? "" } }));
+  const tests = afterwards.map(
+    (command): Step => ({ run: command, env: { BASE_URL: address ?? "" }, "timeout-minutes": testMinutes }),
+  );
   return {
     name: "deploy",
     needs,
     "runs-on": runner,
-    // The canary and the version are each watched as long; the rest is for tests, and for what is taken back.
-    "timeout-minutes": 60 + 2 * config.watchMinutes,
+    // The canary is watched as long as the version.
+    "timeout-minutes": rolloutMinutes + 2 * watchMinutes + testMinutes * tests.length,
     environment: { name: environment, ...(address && { url: address }) },
-    permissions: { contents: "read", ...(cluster?.access === "github-oidc" && { "id-token": "write" }) },
+    permissions: {
+      ...(tests.length > 0 && { contents: "read" }),
+      ...(cluster?.access === "github-oidc" && { "id-token": "write" }),
+    },
     steps: [
       deploy("deploy", {
         ...target,

@@ -54,7 +54,8 @@ export const integration = ({ config }: WorkflowArgs): Job => {
   };
   return {
     ...job("integration", 30, [...installSteps(config), ...run(config.integration, env)]),
-    environment: { name: environment, deployment: false },
+    // dev's environment is closed to pull requests: the password of their database is a secret of the repository.
+    ...(environment !== "dev" && { environment: { name: environment, deployment: false } }),
     services: {
       mysql: {
         image: database.image,
@@ -67,7 +68,7 @@ export const integration = ({ config }: WorkflowArgs): Job => {
   };
 };
 
-/** Builds the commit's image, unless the registry has it. Outputs its digest, and what {@link look} leaves to be tagged. */
+/** Builds the commit's image, unless the registry has it. Outputs its digest. */
 export const image = (
   { config, image: name }: WorkflowArgs,
   {
@@ -85,11 +86,7 @@ export const image = (
     "runs-on": runner,
     "timeout-minutes": 45,
     permissions: { contents: "read", packages: "write" },
-    outputs: {
-      digest: "${{ steps.build.outputs.digest || steps.look.outputs.digest }}",
-      source: "${{ steps.look.outputs.source }}",
-      target: "${{ steps.look.outputs.target }}",
-    },
+    outputs: { digest: "${{ steps.build.outputs.digest || steps.look.outputs.digest }}" },
     steps: [
       look("look", { image: name, tag, doneTag }),
       { ...checkOut, if: builds },

@@ -1,4 +1,6 @@
-# Whether preprod's workflow has signed the image: by Sigstore's certificate, which names the workflow and the ref that it ran for.
+# shellcheck shell=bash
+# Whether preprod's workflow has signed the image: by Sigstore's certificate, which names the workflow and the ref that it
+# ran for. Reads IMAGE, with its digest, and SIGNER, a regular expression
 set -euo pipefail
 if ! cosign verify --certificate-oidc-issuer https://token.actions.githubusercontent.com \
   --certificate-identity-regexp "$SIGNER" "$IMAGE" >/dev/null; then

@@ -11,8 +11,8 @@ const run = "${{ github.run_id }}";
 const commit = "${{ github.sha }}";
 
 /**
- * One run of an environment at a time, and each in its turn: the older version would otherwise be the last to be deployed when
- * its tests take longer.
+ * One deployment to an environment at a time, and each in its turn. Where whole runs wait, an older version is not the last to
+ * be deployed because its tests took longer.
  */
 const inTurn = (environment: Environment): Workflow["concurrency"] => ({
   group: `${application}-${environment}`,
@@ -70,19 +70,19 @@ const homologation = (args: WorkflowArgs): Workflow => {
 /** What is merged: everything again, a canary, tests and load on what then runs, and a signature, without which nothing gets to prod. */
 const preproduction = (args: WorkflowArgs): Workflow => {
   const { config, image: name } = args;
+  const published = { tag: `preprod-${run}`, doneTag: `sha-${commit}` };
   const digest = `${name}@\${{ needs.image.outputs.digest }}`;
   const own = (job: Job) => onlyIf(ownRepository(args), job);
   return {
     name: "CI preprod",
     on: { push: { branches: [config.branch], tags: ["preprod/*"] } },
     permissions: {},
-    concurrency: inTurn("preprod"),
     jobs: {
       lint: own(lint(args)),
       test: own(test(args)),
       integration: own(integration(args)),
       // A commit that has passed before is tried again as the image that it is.
-      image: image(args, { needs: ["lint", "test", "integration"], tag: `preprod-${run}`, doneTag: `sha-${commit}` }),
+      image: image(args, { needs: ["lint", "test", "integration"], ...published }),
       scan: {
         name: "scan",
         needs: "image",
@@ -91,11 +91,15 @@ const preproduction = (args: WorkflowArgs): Workflow => {
         permissions: { packages: "read" },
         steps: [logIn(), scan(config, digest)],
       },
-      deploy: deployment(args, {
-        needs: ["image", "scan"],
-        image: digest,
-        afterwards: [...config.endToEnd, ...config.loadTest],
-      }),
+      deploy: {
+        ...deployment(args, {
+          needs: ["image", "scan"],
+          image: digest,
+          afterwards: [...config.endToEnd, ...config.loadTest],
+        }),
+        // Of this job alone: a gate at which nobody has decided yet would hold up whoever merges next.
+        concurrency: inTurn("preprod"),
+      },
       gate: {
         name: "gate",
         needs: ["image", "deploy"],
@@ -106,19 +110,17 @@ const preproduction = (args: WorkflowArgs): Workflow => {
         steps: [
           logIn(),
           installCosign,
-          {
-            name: "Sign",
-            if: "needs.image.outputs.target != ''",
-            env: { IMAGE: digest },
-            run: 'cosign sign --yes "$IMAGE"',
-          },
+          // What has passed before, too: signatures get lost, and prod says to run this again.
+          { name: "Sign", env: { IMAGE: digest }, run: 'cosign sign --yes "$IMAGE"' },
+          // The approval may have taken days, and another run of this commit may have passed meanwhile.
+          look("look", { image: name, ...published }),
           // By this tag, given last, prod knows that it passed.
           giveTag("tag", {
             name: "Tag as passed",
-            if: "needs.image.outputs.target != ''",
+            if: "steps.look.outputs.target != ''",
             image: name,
-            source: "${{ needs.image.outputs.source }}",
-            target: "${{ needs.image.outputs.target }}",
+            source: "${{ steps.look.outputs.source }}",
+            target: "${{ steps.look.outputs.target }}",
           }),
         ],
       },
@@ -177,8 +179,10 @@ const installCosign: Step = { name: "Install cosign", uses: cosignInstaller.uses
 /** Which workflow, and of which refs, must have signed: as Sigstore's certificate names it, in a regular expression. */
 const signer = (owner: string, { config }: WorkflowArgs): string => {
   const escaped = (text: string) => text.replace(/[.+]/g, "\\$&");
-  const workflow = `https://github.com/${owner}/${config.repository}/${workflowPath("preprod")}`;
-  return `^${escaped(workflow)}@refs/(heads/${escaped(config.branch)}|tags/preprod/.+)$`;
+  // Sigstore has GitHub's own spelling, which may have capitals where the config has none.
+  const repository = `(?i:${escaped(`${owner}/${config.repository}`)})`;
+  const refs = `refs/(heads/${escaped(config.branch)}|tags/preprod/[^/]+)`;
+  return `^https://github\\.com/${repository}/${escaped(workflowPath("preprod"))}@${refs}$`;
 };
 
 /** The image that a job of that name has published: by its digest, and with a tag for people. */
