@@ -250,7 +250,10 @@ exit $code
     if (!entry.job) return;
     // "Trigger Deploys/dispatch (cloud-function-1)-1   ": act numbers a matrix's jobs and pads names.
     const name = entry.job.trim().slice(workflow.length + 1);
-    const key = name.replace(/(?<=\))-\d+$/, "");
+    const values = Object.values(entry.matrix ?? {});
+    const plain = values.length > 0 ? name.replace(/-\d+$/, "") : name;
+    // GitHub appends the values to a name that has none of them.
+    const key = values.length === 0 || plain.endsWith(")") ? plain : `${plain} (${values.join(", ")})`;
     const job = this.jobs.get(key) ?? { conclusion: null, steps: {}, errors: [], summary: "" };
     this.jobs.set(key, job);
     if (entry.stepResult && entry.stage === "Main") job.steps[entry.step!] = entry.stepResult;
@@ -260,8 +263,7 @@ exit $code
     if (entry.command === "summary") job.summary += entry.content;
     if (entry.jobResult) {
       const own = Object.values(job.steps).includes("failure") ? "failure" : "success";
-      const matrix = Object.keys(entry.matrix ?? {}).length > 0;
-      job.conclusion = matrix || entry.jobResult === "success" ? own : "failure";
+      job.conclusion = values.length > 0 || entry.jobResult === "success" ? own : "failure";
     }
   }
 }

@@ -29,18 +29,22 @@ else
   git checkout --quiet --detach FETCH_HEAD
 fi`,
       ),
-      "actions/setup-python": this.#action("setup-python", { "python-version": "" }),
+      "actions/setup-python": this.#action(
+        "setup-python",
+        { "python-version": "" },
+        'echo "pythonLocation=/python/$(input python-version)" >>"$GITHUB_ENV"',
+      ),
       "docker/setup-buildx-action": this.#action("setup-buildx", {}),
       "docker/login-action": this.#action("login", { registry: "", username: "", password: "" }),
-      // Pushes an index, annotated as it is told, and nothing that the index would consist of.
+      // Pushes an index, annotated as it is told, and nothing that the index would consist of. No two builds are the same.
       "docker/build-push-action": this.#action(
         "build-push",
         { context: "", file: "", push: "", tags: "", labels: "", annotations: "" },
         `test -f "$(input file)"
 annotation=$(input annotations)
 tag=$(input tags)
-jq -cjn --arg all "\${annotation#index,manifest:}" '{mediaType: "application/vnd.oci.image.index.v1+json",
-  manifests: [], annotations: {($all | split("=")[0]): ($all | split("=")[1])}}' >index.json
+jq -cjn --arg all "\${annotation#index,manifest:}" --arg run "$GITHUB_RUN_ID" '{mediaType: "application/vnd.oci.image.index.v1+json",
+  manifests: [], annotations: {run: $run, ($all | split("=")[0]): ($all | split("=")[1])}}' >index.json
 curl --silent --fail --output /dev/null --request PUT --data-binary @index.json --header '@${header}' \
   "${registry.server.url}${registry.path("manifests")}/\${tag##*:}"
 echo "digest=sha256:$(sha256sum <index.json | cut -d' ' -f1)" >>"$GITHUB_OUTPUT"`,
