@@ -54,6 +54,13 @@ export const refsOf = ({
     prod: { branches: [], tags: ["v*"] },
   })[environment];
 
+/**
+ * A test's name as GitHub shows it. Only dev's is a check: what homolog says of a release branch would otherwise answer for the
+ * pull request that merges it, which is of the same commit.
+ */
+export const testName = (environment: Environment, test: string): string =>
+  environment === "dev" ? test : `${environment} ${test}`;
+
 /** The tests of a pull request, by the names under which GitHub shows them. */
 export const checkNames = ({ pythons }: Pick<SchoolSchedulerConfig, "pythons">): string[] => [
   "lint",

@@ -4,7 +4,7 @@ import { installSteps } from "../../../components/github/python-checks.ts";
 import { buildAndPush, type LookArgs, logIn, look, setUpBuilder } from "../../../components/github/registry/steps.ts";
 import { type Job, runner, type Step } from "../../../components/github/workflow.ts";
 import type { SchoolSchedulerConfig } from "../config.ts";
-import { testPasswordSecret } from "../names.ts";
+import { testName, testPasswordSecret } from "../names.ts";
 
 /** What every workflow is made of. */
 export interface WorkflowArgs {
@@ -21,8 +21,8 @@ export const checkOut: Step = { name: "Check out", uses: checkout.uses, with: { 
 export const ownRepository = ({ owner, config }: WorkflowArgs): string =>
   `github.repository == '${owner}/${config.repository}'`;
 
-const job = (name: string, minutes: number, steps: Step[]): Job => ({
-  name,
+const job = ({ config }: WorkflowArgs, name: string, minutes: number, steps: Step[]): Job => ({
+  name: testName(config.environment, name),
   "runs-on": runner,
   "timeout-minutes": minutes,
   permissions: { contents: "read" },
@@ -32,16 +32,21 @@ const job = (name: string, minutes: number, steps: Step[]): Job => ({
 const run = (commands: readonly string[], env?: Record<string, string>): Step[] =>
   commands.map((command): Step => ({ run: command, ...(env && { env }) }));
 
-export const lint = ({ config }: WorkflowArgs): Job => job("lint", 10, [...installSteps(config), ...run(config.lint)]);
+export const lint = (args: WorkflowArgs): Job =>
+  job(args, "lint", 10, [...installSteps(args.config), ...run(args.config.lint)]);
 
 /** The tests on every version of Python; the first that fails is not the last that is told. */
-export const test = ({ config }: WorkflowArgs): Job => ({
-  ...job("test", 30, [...installSteps({ ...config, python: "${{ matrix.python }}" }), ...run(config.tests)]),
-  strategy: { "fail-fast": false, matrix: { python: config.pythons as [string, ...string[]] } },
+export const test = (args: WorkflowArgs): Job => ({
+  ...job(args, "test", 30, [
+    ...installSteps({ ...args.config, python: "${{ matrix.python }}" }),
+    ...run(args.config.tests),
+  ]),
+  strategy: { "fail-fast": false, matrix: { python: args.config.pythons as [string, ...string[]] } },
 });
 
 /** The tests that want a database: one of the job's own, of the version that runs in the cluster, and thrown away with the job. */
-export const integration = ({ config }: WorkflowArgs): Job => {
+export const integration = (args: WorkflowArgs): Job => {
+  const { config } = args;
   const { database, environment } = config;
   // A fork's pull request gets no secret, and its database is thrown away like any other.
   const password = `\${{ secrets.${testPasswordSecret(environment)} || github.sha }}`;
@@ -53,7 +58,7 @@ export const integration = ({ config }: WorkflowArgs): Job => {
     DB_PASSWORD: password,
   };
   return {
-    ...job("integration", 30, [...installSteps(config), ...run(config.integration, env)]),
+    ...job(args, "integration", 30, [...installSteps(config), ...run(config.integration, env)]),
     // dev's environment is closed to pull requests: the password of their database is a secret of the repository.
     ...(environment !== "dev" && { environment: { name: environment, deployment: false } }),
     services: {

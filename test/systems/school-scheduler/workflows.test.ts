@@ -37,11 +37,14 @@ const pullRequest: WorkflowEvent = { name: "pull_request", payload: { action: "o
 const isRollout = (job: Job, step: Step): boolean =>
   job.name === "deploy" && (step.id === "deploy" || step === job.steps!.at(-1));
 const ownSteps = (job: Job): Step[] => job.steps!.filter((step) => !isRollout(job, step));
-/** The image that a job rolls out, wherever its step takes it from. */
-const rolledOut = (job: Job): string => {
+/** The image that a job rolls out, with tag and digest, wherever its step takes it from. */
+const rolledOut = (job: Job, name: string): string => {
   const { id, ...step } = job.steps![0]!;
   assert.equal(id, "deploy");
-  return /[a-z0-9.:]+\/[a-z0-9_/-]+(?:[:@](?:[\w.@:-]|\$\{\{[^}]+\}\})*)?/.exec(JSON.stringify(step))![0];
+  const [found] =
+    new RegExp(`${RegExp.escape(name)}(?:[:@](?:[\\w.:-]|\\$\\{\\{[^}]+\\}\\})+)*`).exec(JSON.stringify(step)) ?? [];
+  assert.ok(found, JSON.stringify(step));
+  return found;
 };
 /** What it asks of one of GitHub's contexts, each once; programs ask nothing, see below. */
 const asks = (value: unknown, context: string): string[] => {
@@ -232,7 +235,9 @@ describe("school-scheduler's ci-*.yml", () => {
         assert.deepEqual(workflow(environment).permissions, {});
         const found = jobs.map(([id, job]) => {
           const { needs, if: condition, permissions, environment: itsEnvironment, name } = job;
-          assert.equal(name, id);
+          // Other workflows run for the commit of a pull request: none may answer for what is asked of that one.
+          const isTest = ["lint", "test", "integration"].includes(id);
+          assert.equal(name, isTest && environment !== "dev" ? `${environment} ${id}` : id);
           assert.equal(job["runs-on"], "ubuntu-24.04");
           assert.equal(job.env, undefined);
           // The rollout takes its cluster's secret as its access wants it.
@@ -269,7 +274,10 @@ describe("school-scheduler's ci-*.yml", () => {
 
       it("names no image after a branch: its tags are legal and its references digests", () => {
         // What a branch is called stands in a group that nothing but GitHub reads, and prod's tag is looked at first.
-        const asked = asks(workflow(environment), "github").filter((each) => /ref|event|actor|sha|run/.test(each));
+        const withoutRollout = jobs.map(([, job]) => ({ ...job, steps: ownSteps(job) }));
+        const asked = asks([{ ...workflow(environment), jobs: withoutRollout }], "github").filter((each) =>
+          /ref|event|actor|sha|run/.test(each),
+        );
         assert.deepEqual(
           asked.sort(),
           {
@@ -301,14 +309,17 @@ describe("school-scheduler's ci-*.yml", () => {
           preprod: "",
           prod: ":${{ github.ref_name }}",
         };
-        assert.equal(rolledOut(jobsOf(environment)["deploy"]!), `${IMAGE}${deployTag[environment]}@\${{ ${needs} }}`);
-        const others = steps.flatMap((step) => {
+        assert.equal(
+          rolledOut(jobsOf(environment)["deploy"]!, IMAGE),
+          `${IMAGE}${deployTag[environment]}@\${{ ${needs} }}`,
+        );
+        const named = steps.flatMap((step) => {
           const env = step.env as Record<string, string> | undefined;
           const its = step.with as Record<string, string> | undefined;
           return [its?.["image"], env?.["COMMAND"] ? undefined : env?.["IMAGE"]].filter((each) => each !== undefined);
         });
         assert.deepEqual(
-          others,
+          named,
           {
             dev: [],
             homolog: [],
@@ -336,7 +347,7 @@ describe("school-scheduler's ci-*.yml", () => {
       it("is what GitHub's parser, actionlint and zizmor take", async () => {
         const path = workflowPath(environment);
         assert.deepEqual(await check(new Map([[`github/${REPOSITORY}/${path}`, delivered(environment)]])), []);
-        const text = renderWorkflow(withStandIns(workflow(environment)), SOURCE);
+        const text = renderWorkflow(withStandIns(workflow(environment), IMAGE), SOURCE);
         assertLintersTake(path, text, "-config-file", join(root, ".github/actionlint.yaml"));
       });
     });
@@ -454,19 +465,14 @@ describe("school-scheduler's ci-*.yml", () => {
 });
 
 /** The rollout's steps replaced: what they do in a cluster is not what these tests are about, only when they do it. */
-function withStandIns(whole: Workflow): Workflow {
+function withStandIns(whole: Workflow, name: string): Workflow {
   for (const job of Object.values(whole.jobs)) {
     if (job.name !== "deploy") continue;
-    const image = rolledOut(job);
-    job.steps = job.steps!.map((step, index): Step => {
+    const env = { IMAGE: rolledOut(job, name) };
+    job.steps = job.steps!.map((step): Step => {
       if (!isRollout(job, step)) return step;
-      const name = index === 0 ? "deploy-it" : "rollback-it";
-      return {
-        name,
-        ...(index === 0 ? { id: "deploy" } : { if: "failure()" }),
-        env: { IMAGE: image },
-        run: `${name} "$IMAGE"`,
-      };
+      if (step.id === "deploy") return { id: "deploy", env, run: 'deploy-it "$IMAGE"' };
+      return { if: "failure()", env, run: 'rollback-it "$IMAGE"' };
     }) as [Step, ...Step[]];
   }
   return whole;
@@ -479,6 +485,7 @@ describe("school-scheduler's workflows under a runner", () => {
     ),
   );
   const commands = {
+    pythons: ["3.11", "3.12"],
     install: "install-it",
     lint: ["lint-it"],
     tests: ["test-it"],
@@ -568,7 +575,7 @@ esac`,
     sandbox.git(sandbox.path("checkout"), "checkout", "--quiet", "--detach", head());
     registry.expect(`${environment}-${id}`, ref.slice("tags/".length));
     const act = await new Act(sandbox).run({
-      workflow: renderWorkflow(withStandIns(whole), SOURCE),
+      workflow: renderWorkflow(withStandIns(whole, registry.image), SOURCE),
       event,
       ref: `refs/${ref}`,
       repository: REPOSITORY,
@@ -583,14 +590,13 @@ esac`,
       assert.ok(!act.output.includes(each), act.output);
     return act;
   };
-  const tests = {
-    lint: "success",
-    "test (3.11)": "success",
-    "test (3.12)": "success",
-    "test (3.13)": "success",
-  } as const;
+  const tests = { lint: "success", "test (3.11)": "success", "test (3.12)": "success" } as const;
   const TESTED = { ...tests, integration: "success" } as const;
-  const PASSED = { ...TESTED, image: "success", scan: "success", deploy: "success", gate: "success" } as const;
+  const TESTED_AGAIN = {
+    ...{ "preprod lint": "success", "preprod test (3.11)": "success", "preprod test (3.12)": "success" },
+    "preprod integration": "success",
+  } as const;
+  const PASSED = { ...TESTED_AGAIN, image: "success", scan: "success", deploy: "success", gate: "success" } as const;
   const preprod = (options: RunOptions = {}) => run("preprod", options);
   const release = (tag = "v1.2.3", options: RunOptions = {}) => run("prod", { ref: `tags/${tag}`, ...options });
   const passes = async () => {
@@ -615,9 +621,9 @@ esac`,
           .inputs("setup-python")
           .map((each) => each["python-version"])
           .sort(),
-        [...["3.11", "3.12", "3.12", "3.12", "3.13"]],
+        ["3.11", "3.12", "3.12", "3.12"],
       );
-      assert.deepEqual(counts("lint-it", "test-it", "integrate-it", "install-it"), [1, 3, 1, 5]);
+      assert.deepEqual(counts("lint-it", "test-it", "integrate-it", "install-it"), [1, 2, 1, 4]);
       // Only who needs a secret has it in its environment.
       assert.equal(sandbox.read("password"), "canary-of-DB_PASSWORD");
       for (const name of ["lint-it", "test-it", "install-it", "deploy-it"])
@@ -658,21 +664,31 @@ esac`,
   });
 
   describe("in homolog", () => {
-    it("tests with a database, publishes and deploys a release branch", async () => {
-      const act = await run("homolog", { ref: "heads/release/1.2" });
-      assert.equal(act.code, 0, act.output);
-      const { lint, integration } = TESTED;
-      assert.deepEqual(act.conclusions, { lint, integration, image: "success", deploy: "success" });
-      const digest = registry.tags["homolog-4711"];
-      assert.deepEqual(registry.tags, { "homolog-4711": digest });
-      assert.deepEqual(images("deploy-it"), [`${registry.image}:homolog-4711@${digest}`]);
-      assert.equal(sandbox.read("password"), "canary-of-DB_PASSWORD_HOMOLOG");
-    });
+    for (const ref of [
+      "heads/release/1.2",
+      "heads/homolog",
+      `heads/release/Ü_X$(touch$IFS'PWNED')${"x".repeat(200)}`,
+    ]) {
+      it(`tests with a database, publishes and deploys ${ref.slice(0, 40)}, whatever it is called`, async () => {
+        sandbox.stub("touch");
+        const act = await run("homolog", { ref });
+        assert.equal(act.code, 0, act.output);
+        assert.deepEqual(act.conclusions, {
+          ...{ "homolog lint": "success", "homolog integration": "success" },
+          ...{ image: "success", deploy: "success" },
+        });
+        const digest = registry.tags["homolog-4711"];
+        assert.deepEqual(registry.tags, { "homolog-4711": digest });
+        assert.deepEqual(images("deploy-it"), [`${registry.image}:homolog-4711@${digest}`]);
+        assert.equal(sandbox.read("password"), "canary-of-DB_PASSWORD_HOMOLOG");
+        assert.deepEqual(counts("touch"), [0]);
+      });
+    }
 
     it("publishes and deploys nothing that fails a test, and nothing of a fork's", async () => {
       sandbox.stub("integrate-it", "exit 1");
       const act = await run("homolog", { ref: "heads/homolog" });
-      assert.deepEqual(act.conclusions, { lint: "success", integration: "failure" });
+      assert.deepEqual(act.conclusions, { "homolog lint": "success", "homolog integration": "failure" });
       const fork = await run("homolog", { ref: "heads/homolog", owner: "somebody-else" });
       assert.deepEqual(fork.conclusions, {});
       assert.deepEqual([registry.server.requests, images("deploy-it")], [[], []]);
@@ -731,7 +747,7 @@ esac`,
     it("deploys nothing in which a vulnerability is found", async () => {
       sandbox.stub("scan", "exit 1");
       const act = await preprod();
-      assert.deepEqual(act.conclusions, { ...TESTED, image: "success", scan: "failure" });
+      assert.deepEqual(act.conclusions, { ...TESTED_AGAIN, image: "success", scan: "failure" });
       assert.deepEqual([images("deploy-it"), cosigned(), puts()], [[], [], ["preprod-4711"]]);
     });
 
@@ -801,11 +817,11 @@ esac`,
           ],
         ],
       );
-      assert.deepEqual([builds(), ...counts("test-it", "integrate-it", "lint-it")], [1, 3, 1, 1]);
+      assert.deepEqual([builds(), ...counts("test-it", "integrate-it", "lint-it")], [1, 2, 1, 1]);
     });
 
     it("takes what preprod has passed as a tag preprod/*", async () => {
-      assert.deepEqual((await preprod({ ref: "tags/preprod/1" })).conclusions, PASSED);
+      assert.deepEqual((await preprod({ ref: `tags/preprod/Feature-${"x".repeat(200)}` })).conclusions, PASSED);
       assert.deepEqual((await release()).conclusions, RELEASED);
     });
 
