@@ -36,7 +36,9 @@ export function factsOf(
       ...["password", "rootpassword"].map((name) => made(name, `Secret ${namespace}/${credentialsName}`)),
       made("password", `Secret ${namespace}/${backupCredentialsName}`),
       ...(access ? [made(kubeconfigSecret(environment), inRepository)] : []),
-      ...(environment === "prod" ? [] : [made(testPasswordSecret(environment), inRepository)]),
+      ...(environment === "prod"
+        ? []
+        : [made(testPasswordSecret(environment), environment === "dev" ? repository : inRepository)]),
     ],
     files: files.map((file) => fileFact({ ...file, repository, branch })),
     environments: [environment, ...(environment === "preprod" ? [gateEnvironment] : [])].map((name) => ({

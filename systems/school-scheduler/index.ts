@@ -15,7 +15,7 @@ import { rolloutRules, setImageRules } from "../../components/kubernetes/rollout
 import { ScheduledTask } from "../../components/kubernetes/scheduled-task.ts";
 import { WebApplication } from "../../components/kubernetes/web-application.ts";
 import { longestPause } from "../../components/time.ts";
-import type { SchoolSchedulerArgs } from "./config.ts";
+import type { Environment, SchoolSchedulerArgs, SchoolSchedulerConfig } from "./config.ts";
 import { factsOf } from "./facts.ts";
 import {
   application,
@@ -66,13 +66,19 @@ export class SchoolScheduler extends ComponentResource {
     this.workloads(name, args, { ...inside, dependsOn: [...space.ready, ...database.ready] });
     this.monitoring(name, args, inside);
     const access = this.deployer(name, args, inside);
+    const secrets = secretsOf(
+      environment,
+      this.testSecrets(name, environment),
+      access ? { [kubeconfigSecret(environment)]: access.kubeconfig } : {},
+    );
     const files = deliveredFiles(config, hub.owner);
     new RepositoryDelivery(
       `${name}-repository`,
       {
         repository,
         ...arrival(name, environment, config),
-        environments: this.environments(name, args, access),
+        secrets: secrets.repository,
+        environments: environmentsOf(config, secrets.environment),
         rulesets: rulesets(config),
         files: filesOf(files),
       },
@@ -205,23 +211,28 @@ export class SchoolScheduler extends ComponentResource {
     );
   }
 
-  private environments(
-    name: string,
-    { config }: SchoolSchedulerArgs,
-    access: Deployer | undefined,
-  ): Record<string, EnvironmentArgs> {
-    const { environment } = config;
-    const secrets: Record<string, Input<string>> = {};
-    if (access) secrets[kubeconfigSecret(environment)] = access.kubeconfig;
-    // Prod has no tests of its own: it runs what preprod has tested.
-    if (environment !== "prod") {
-      const { result } = new RandomPassword(`${name}-tests-password`, { length: 40, special: false }, { parent: this });
-      secrets[testPasswordSecret(environment)] = secret(result);
-    }
-    const reviewers = config.reviewers === "none" ? undefined : config.reviewers;
-    const refs = refsOf(config);
-    return environment === "preprod"
-      ? { [environment]: { ...refs, secrets }, [gateEnvironment]: { ...refs, reviewers } }
-      : { [environment]: { ...refs, reviewers, secrets } };
+  /** The password of the database that the workflow's tests make and throw away; prod has none: it runs what preprod has tested. */
+  private testSecrets(name: string, environment: Environment): Record<string, Input<string>> {
+    if (environment === "prod") return {};
+    const { result } = new RandomPassword(`${name}-tests-password`, { length: 40, special: false }, { parent: this });
+    return { [testPasswordSecret(environment)]: secret(result) };
   }
+}
+
+type Secrets = Readonly<Record<string, Input<string>>>;
+
+/** Whose secrets dev's tests have is everybody's who may push: its environment is closed to pull requests. */
+const secretsOf = (environment: Environment, tests: Secrets, deployment: Secrets) =>
+  environment === "dev"
+    ? { repository: tests, environment: deployment }
+    : { repository: {}, environment: { ...deployment, ...tests } };
+
+/** The environments that a stack owns. */
+function environmentsOf(config: SchoolSchedulerConfig, secrets: Secrets): Record<string, EnvironmentArgs> {
+  const { environment } = config;
+  const reviewers = config.reviewers === "none" ? undefined : config.reviewers;
+  const refs = refsOf(config);
+  return environment === "preprod"
+    ? { [environment]: { ...refs, secrets }, [gateEnvironment]: { ...refs, reviewers } }
+    : { [environment]: { ...refs, reviewers, secrets } };
 }

@@ -55,6 +55,7 @@ export const deployment = (
 ): Job => {
   const { environment, cluster, watchMinutes } = config;
   const address = addressOf(config);
+  const rollout = rolloutOf(config);
   const target = {
     namespace: config.namespace,
     deployment: application,
@@ -69,8 +70,8 @@ export const deployment = (
     name: "deploy",
     needs,
     "runs-on": runner,
-    // The canary is watched as long as the version.
-    "timeout-minutes": rolloutMinutes + 2 * watchMinutes + testMinutes * tests.length,
+    // A canary is watched as long as the version.
+    "timeout-minutes": rolloutMinutes + (rollout.canary ? 2 : 1) * watchMinutes + testMinutes * tests.length,
     environment: { name: environment, ...(address && { url: address }) },
     permissions: {
       ...(tests.length > 0 && { contents: "read" }),
@@ -79,7 +80,7 @@ export const deployment = (
     steps: [
       deploy("deploy", {
         ...target,
-        ...rolloutOf(config),
+        ...rollout,
         smokePaths: config.smoke as `/${string}`[],
         seconds: { watch: config.watchMinutes * 60 },
       }),

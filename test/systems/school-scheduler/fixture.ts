@@ -25,6 +25,14 @@ export const least: Readonly<Record<Environment, object>> = {
   },
 };
 
+/** What a file says where a workflow deploys: in dev too, and at a host everywhere else. */
+export const deployed: Readonly<Record<Environment, object>> = {
+  dev: { cluster: { server: "https://dev.example.org", certificateAuthority } },
+  homolog: { ...least.homolog, ingress: { host: "app.homolog.example.org" } },
+  preprod: least.preprod,
+  prod: least.prod,
+};
+
 /** A stack's config with school-scheduler changed and other keys put beside it. */
 export const stackWith = (stack: Environment, changes: object = {}, beside: Config = {}): Config => ({
   "github:owner": "Sua-Org",

@@ -54,14 +54,16 @@ describe("school-scheduler", () => {
       CronJob: 1,
       RepositoryDelivery: 1,
       RepositoryEnvironment: 1,
-      ActionsEnvironmentSecret: 1,
+      RepositoryEnvironmentDeploymentPolicy: 1,
+      ActionsSecret: 1,
       Branch: 1,
       RepositoryFile: 1,
       RepositoryPullRequest: 1,
     };
     assert.deepEqual(counts("dev"), dev);
+    const { ActionsSecret: _, ...both } = dev;
     const homolog = {
-      ...dev,
+      ...both,
       NetworkPolicy: 7,
       ConfigMap: 3,
       CronJob: 3,
@@ -162,7 +164,10 @@ describe("school-scheduler", () => {
         ({ environment, secretName, value }) => [environment, secretName, value] as unknown[],
       );
     const made = "[secret]";
-    assert.deepEqual(secrets("dev"), [["dev", "DB_PASSWORD", made]]);
+    assert.deepEqual(secrets("dev"), []);
+    // dev's environment is closed to pull requests, and their tests want it.
+    const [ofRepository] = Object.values(ofType(declared.dev, "ActionsSecret"));
+    assert.deepEqual([ofRepository!["secretName"], ofRepository!["value"]], ["DB_PASSWORD", made]);
     assert.deepEqual(secrets("homolog").sort(), [
       ["homolog", "DB_PASSWORD_HOMOLOG", made],
       ["homolog", "KUBECONFIG_HOMOLOG", made],
@@ -209,7 +214,7 @@ describe("school-scheduler", () => {
       Object.values(ofType(declared[stack], "RepositoryEnvironmentDeploymentPolicy"))
         .map(({ environment, branchPattern, tagPattern }) => `${environment} ${branchPattern ?? `tag ${tagPattern}`}`)
         .sort();
-    assert.deepEqual(policies("dev"), []);
+    assert.deepEqual(policies("dev"), ["dev develop"]);
     assert.deepEqual(policies("homolog"), ["homolog homolog", "homolog release/*"]);
     assert.deepEqual(policies("preprod"), [
       "preprod main",

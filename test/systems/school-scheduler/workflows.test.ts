@@ -13,16 +13,19 @@ import { StandIns } from "../../components/github/stand-ins.ts";
 import { Act, GitServer, requireAct, starts, type WorkflowEvent } from "../../support/act.ts";
 import { assertLintersTake } from "../../support/lint.ts";
 import { type Env, Sandbox } from "../../support/sandbox.ts";
-import { configOf } from "./fixture.ts";
+import { deployed, configOf as leastOf } from "./fixture.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const REPOSITORY = "sua-org/school_scheduler";
 const IMAGE = "ghcr.io/sua-org/school_scheduler";
 const SOURCE = "systems/school-scheduler/repository/workflows.ts";
 
+const configOf = (environment: Environment, changes: object = {}) =>
+  leastOf(environment, { ...deployed[environment], ...changes });
+
 /** The workflow that a stack delivers. */
 const delivered = (environment: Environment, changes: object = {}, owner = "sua-org"): string => {
-  const [file, ...more] = deliveredFiles(configOf(changes, environment), owner);
+  const [file, ...more] = deliveredFiles(configOf(environment, changes), owner);
   assert.deepEqual([file?.path, more], [workflowPath(environment), []]);
   return file!.text as string;
 };
@@ -89,7 +92,7 @@ describe("school-scheduler's ci-*.yml", () => {
         expected,
       );
       // An environment's patterns are a filter's.
-      const policy = (each: Environment) => stringify({ on: { push: refsOf(configOf({}, each)) } });
+      const policy = (each: Environment) => stringify({ on: { push: refsOf(configOf(each)) } });
       assert.deepEqual(
         stacks.filter((each) => starts(policy(each), push(ref))),
         expected,
@@ -118,8 +121,8 @@ describe("school-scheduler's ci-*.yml", () => {
     const changes = { branch: "trunk", developBranch: "next" };
     assert.ok(starts(delivered("dev", changes), push("heads/next")));
     assert.ok(starts(delivered("preprod", changes), push("heads/trunk")));
-    assert.deepEqual(refsOf(configOf(changes, "dev")).branches, ["next"]);
-    assert.deepEqual(refsOf(configOf(changes, "preprod")).branches, ["trunk"]);
+    assert.deepEqual(refsOf(configOf("dev", changes)).branches, ["next"]);
+    assert.deepEqual(refsOf(configOf("preprod", changes)).branches, ["trunk"]);
     assert.match(delivered("prod", changes), /refs\/\(heads\/trunk\|tags\/preprod\/\[\^\/\]\+\)\$/);
   });
 
@@ -202,7 +205,7 @@ describe("school-scheduler's ci-*.yml", () => {
       deploy: {
         ...none,
         needs: ["image", "scan"],
-        minutes: 92,
+        minutes: 94,
         permissions: { contents: "read", ...oidc },
         environment: { name: "preprod", url: "https://app.preprod.example.org" },
         secrets: ["KUBECONFIG_PREPROD"],
@@ -222,7 +225,7 @@ describe("school-scheduler's ci-*.yml", () => {
         needs: ["image"],
         minutes: 40,
         permissions: oidc,
-        environment: { name: "prod", url: "https://app.prod.example.com" },
+        environment: { name: "prod", url: "https://app.example.org" },
         secrets: ["KUBECONFIG_PROD"],
       },
     },
@@ -357,7 +360,7 @@ describe("school-scheduler's ci-*.yml", () => {
     assert.deepEqual(Object.keys(jobsOf("dev", { cluster: undefined })), ["lint", "test", "integration", "image"]));
 
   it("asks for no token of GitHub's where the cluster has one that lasts", () => {
-    const cluster = { ...configOf().cluster, access: "token" };
+    const cluster = { ...configOf("prod").cluster, access: "token" };
     assert.deepEqual(jobsOf("prod", { cluster })["deploy"]!.permissions, {});
     assert.deepEqual(jobsOf("preprod", { cluster })["deploy"]!.permissions, { contents: "read" });
   });
@@ -366,7 +369,7 @@ describe("school-scheduler's ci-*.yml", () => {
     for (const watchMinutes of [1, 60]) {
       assert.equal(jobsOf("prod", { watchMinutes })["deploy"]!["timeout-minutes"], 30 + watchMinutes);
       const deploy = jobsOf("preprod", { watchMinutes, endToEnd: ["a", "b"], loadTest: ["c"] })["deploy"]!;
-      assert.equal(deploy["timeout-minutes"], 30 + watchMinutes + 3 * 30);
+      assert.equal(deploy["timeout-minutes"], 30 + 2 * watchMinutes + 3 * 30);
       const tests = deploy.steps!.filter(({ run = "" }) => ["a", "b", "c"].includes(run));
       assert.deepEqual(
         tests.map((step) => [step["timeout-minutes"], step.env]),
@@ -388,8 +391,8 @@ describe("school-scheduler's ci-*.yml", () => {
         ...(changes.pythons ?? ["3.11", "3.12", "3.13"]).map((each) => `test (${each})`),
         "integration",
       ]);
-      assert.deepEqual(checkNames(configOf(changes, "dev")), shown);
-      const { requiredStatusChecks } = rulesets(configOf(changes))["main"]!.rules as {
+      assert.deepEqual(checkNames(configOf("dev", changes)), shown);
+      const { requiredStatusChecks } = rulesets(configOf("prod", changes))["main"]!.rules as {
         requiredStatusChecks: { requiredChecks: { context: string; integrationId: number }[] };
       };
       assert.deepEqual(
@@ -567,7 +570,7 @@ esac`,
   }
   const run = async (environment: Environment, options: RunOptions = {}) => {
     const { ref = "heads/main", id = "4711", event = push(ref), owner = "sua-org", secrets = SECRETS } = options;
-    const config = configOf({ ...commands, ...options.changes }, environment);
+    const config = configOf(environment, { ...commands, ...options.changes });
     const whole = workflows[environment]({ config, owner, image: registry.image });
     // As GitHub has it: what is pushed under the ref.
     git("push", "--quiet", "--force", "origin", `HEAD:refs/${ref}`);

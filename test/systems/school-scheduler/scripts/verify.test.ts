@@ -11,7 +11,7 @@ const IMAGE = `ghcr.io/sua-org/school_scheduler@sha256:${"a".repeat(64)}`;
 
 /** Who must have signed, as prod's workflow gives it to the script. */
 const signer = (changes: object = {}): string => {
-  const [file] = deliveredFiles(configOf(changes), "sua-org");
+  const [file] = deliveredFiles(configOf("prod", changes), "sua-org");
   const { jobs } = parse(file!.text) as Workflow;
   const { env } = jobs["image"]!.steps!.find(({ name }) => name === "Verify the signature")!;
   assert.deepEqual(Object.keys(env as object), ["IMAGE", "SIGNER"]);
