@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { rolloutRules } from "../../components/kubernetes/rollout/steps.ts";
+import { rolloutRules, setImage, setImageRules } from "../../components/kubernetes/rollout/steps.ts";
 import { until } from "../../sandbox/daemon.ts";
 import { type Env, Sandbox } from "../support/sandbox.ts";
 import { startedOrSkipped } from "../support/skip.ts";
@@ -17,12 +17,16 @@ describe("Deployer at a real API server", function () {
   const namespace = "school-scheduler-homolog";
   const account = "school-scheduler-deployer";
   const sub = "repo:sua-org/school-scheduler:environment:homolog";
-  const rules = rolloutRules({
-    deployment: "school-scheduler",
-    health: { service: { name: "school-scheduler", port: "http" } },
-    canary: { deployment: "school-scheduler-canary" },
-    ready: ["statefulset/mysql"],
-  });
+  const follower = { workload: "cronjob/generation", container: "main" } as const;
+  const rules = [
+    ...rolloutRules({
+      deployment: "school-scheduler",
+      health: { service: { name: "school-scheduler", port: "http" } },
+      canary: { deployment: "school-scheduler-canary" },
+      ready: ["statefulset/mysql"],
+    }),
+    ...setImageRules(follower),
+  ];
   const kubeconfigs: Record<"github" | "token", string> = { github: "", token: "" };
 
   before(async function () {
@@ -78,6 +82,8 @@ describe("Deployer at a real API server", function () {
     "list pods",
     "get services/http:school-scheduler:http --subresource=proxy",
     "get statefulsets.apps/mysql",
+    "get cronjobs.batch/generation",
+    "patch cronjobs.batch/generation",
   ];
   const refused = [
     "get secrets",
@@ -101,6 +107,8 @@ describe("Deployer at a real API server", function () {
     "get services/http:school-scheduler:other --subresource=proxy",
     "create services/http:school-scheduler:http --subresource=proxy",
     "patch statefulsets.apps/mysql",
+    "patch cronjobs.batch/mysql-backup",
+    "create jobs.batch",
     "create serviceaccounts --subresource=token",
     "create rolebindings.rbac.authorization.k8s.io",
     "escalate roles.rbac.authorization.k8s.io",
@@ -136,6 +144,62 @@ describe("Deployer at a real API server", function () {
     const { status } = JSON.parse(told.stdout) as { status: { userInfo: { username: string; groups: string[] } } };
     assert.deepEqual([status.userInfo.username, status.userInfo.groups], [`github:${sub}`, ["system:authenticated"]]);
     assert.ok(!stdout.includes("secret-of-job"));
+  });
+
+  describe("gives a follower the image,", () => {
+    const image = "registry.invalid/shop:v2";
+    const cronJob = (name: string) => ({
+      apiVersion: "batch/v1",
+      kind: "CronJob",
+      metadata: { name, namespace },
+      spec: {
+        schedule: "0 0 1 1 *",
+        jobTemplate: {
+          spec: {
+            template: {
+              spec: { restartPolicy: "Never", containers: [{ name: "main", image: "registry.invalid/shop:v1" }] },
+            },
+          },
+        },
+      },
+    });
+    const imageOf = async (name: string) => {
+      const path = `/apis/batch/v1/namespaces/${namespace}/cronjobs/${name}`;
+      return /"image":"([^"]+)"/.exec(JSON.stringify(await delivery.kubernetes.client.get(path)))![1];
+    };
+    /** The step as a job runs it. */
+    const step = (workload: `cronjob/${string}`, kubeconfig: string) => {
+      const { env, run } = setImage({ ...follower, workload, namespace, image, kubeconfig });
+      return box.bash(box.write("step.sh", run!), { ...(env as Env), ...delivery.job({ sub }), RETRY_SECONDS: "0.01" });
+    };
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+    before(async () => {
+      for (const name of ["generation", "other"]) await delivery.kubernetes.client.apply(cronJob(name));
+    });
+
+    it("and leaves nothing of the kubeconfig behind", async () => {
+      const { code, stdout, stderr } = await step("cronjob/generation", base64(kubeconfigs.github));
+      assert.equal(code, 0, stderr);
+      assert.equal(await imageOf("generation"), image);
+      assert.ok(!(stdout + stderr).includes("certificate-authority-data"));
+    });
+
+    it("but to nobody else", async () => {
+      const { code, stderr } = await step("cronjob/other", base64(kubeconfigs.github));
+      assert.notEqual(code, 0);
+      assert.match(stderr, /cannot get resource "cronjobs"/);
+      assert.equal(await imageOf("other"), "registry.invalid/shop:v1");
+    });
+
+    it("or says that its secret is no kubeconfig, and shows nothing of it", async () => {
+      for (const kubeconfig of ["", "not*base64"]) {
+        const { code, stdout, stderr } = await step("cronjob/generation", kubeconfig);
+        assert.equal(code, 1);
+        assert.match(stdout, /^::error title=No kubeconfig::/);
+        assert.ok(!(stdout + stderr).includes("not*base64"));
+      }
+    });
   });
 
   const pods = ["get", "pods", "--output=name"];
