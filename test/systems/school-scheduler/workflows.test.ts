@@ -378,6 +378,19 @@ describe("school-scheduler's ci-*.yml", () => {
     }
   });
 
+  it("tests what is deployed in preprod, between the rollout and the step that takes it back; elsewhere it only rolls out", () => {
+    const names = (environment: Environment) =>
+      ownSteps(jobsOf(environment)["deploy"]!).map(({ name, run }) => name ?? run);
+    const { loadTest } = configOf({}, "preprod");
+    assert.deepEqual(names("preprod"), ["Check out", "Set up Python", "Install", "pytest tests/e2e", ...loadTest]);
+    assert.equal(loadTest.length, 1);
+    assert.equal(jobsOf("preprod")["deploy"]!.steps!.length, 5 + 2);
+    for (const each of ["dev", "homolog", "prod"] as const) {
+      assert.deepEqual(names(each), []);
+      assert.equal(jobsOf(each)["deploy"]!.steps!.length, 1);
+    }
+  });
+
   it("asks of a pull request the checks that it runs, by the names that GitHub shows", () => {
     for (const changes of [{}, { pythons: ["3.12"] }]) {
       const shown = Object.values(jobsOf("dev", changes)).flatMap(({ name, if: condition, needs, strategy }) => {
