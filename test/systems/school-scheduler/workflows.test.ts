@@ -12,7 +12,7 @@ import { RegistryStub } from "../../components/github/registry-stub.ts";
 import { StandIns } from "../../components/github/stand-ins.ts";
 import { Act, GitServer, requireAct, starts, type WorkflowEvent } from "../../support/act.ts";
 import { assertLintersTake } from "../../support/lint.ts";
-import { type Env, Sandbox } from "../../support/sandbox.ts";
+import { Sandbox } from "../../support/sandbox.ts";
 import { deployed, configOf as leastOf } from "./fixture.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -36,10 +36,6 @@ const jobsOf = (environment: Environment, changes: object = {}): Record<string, 
 const push = (ref: string): WorkflowEvent => ({ name: "push", payload: { ref: `refs/${ref}` } });
 const pullRequest: WorkflowEvent = { name: "pull_request", payload: { action: "opened", number: 7 } };
 
-/** The steps that roll out and take back, which have tests of their own: the deploy job's first, and its last after others. */
-const isRollout = (job: Job, step: Step): boolean =>
-  job.name === "deploy" && (step.id === "deploy" || step === job.steps!.at(-1));
-const ownSteps = (job: Job): Step[] => job.steps!.filter((step) => !isRollout(job, step));
 /** The image that a job rolls out, with tag and digest, wherever its step takes it from. */
 const rolledOut = (job: Job, name: string): string => {
   const { id, ...step } = job.steps![0]!;
@@ -266,7 +262,7 @@ describe("school-scheduler's ci-*.yml", () => {
 
       it("shows the token to the registry's steps alone", () => {
         for (const [id, job] of jobs) {
-          for (const step of ownSteps(job)) {
+          for (const step of job.steps!) {
             const { name = "" } = step;
             const registry = ["Look into the registry", "Log in to GHCR", "Promote", "Tag as passed"].includes(name);
             assert.equal(/github\.token|GITHUB_TOKEN/.test(JSON.stringify(step)) && !registry, false, `${id}: ${name}`);
@@ -277,10 +273,7 @@ describe("school-scheduler's ci-*.yml", () => {
 
       it("names no image after a branch: its tags are legal and its references digests", () => {
         // What a branch is called stands in a group that nothing but GitHub reads, and prod's tag is looked at first.
-        const withoutRollout = jobs.map(([, job]) => ({ ...job, steps: ownSteps(job) }));
-        const asked = asks([{ ...workflow(environment), jobs: withoutRollout }], "github").filter((each) =>
-          /ref|event|actor|sha|run/.test(each),
-        );
+        const asked = asks(workflow(environment), "github").filter((each) => /ref|event|actor|sha|run/.test(each));
         assert.deepEqual(
           asked.sort(),
           {
@@ -290,7 +283,7 @@ describe("school-scheduler's ci-*.yml", () => {
             prod: ["actor", "ref_name", "sha"],
           }[environment],
         );
-        const steps = jobs.flatMap(([, job]) => ownSteps(job));
+        const steps = jobs.flatMap(([, job]) => job.steps!);
         const tags = steps.flatMap(({ env = {}, with: its }) => {
           const { TAG, DONE_TAG, SOURCE: source } = env as Record<string, string>;
           const built = (its as Record<string, string> | undefined)?.["tags"]?.replace(`${IMAGE}:`, "");
@@ -334,11 +327,11 @@ describe("school-scheduler's ci-*.yml", () => {
       });
 
       it("pastes nothing into a program", () => {
-        for (const [id, job] of jobs) for (const { run = "" } of ownSteps(job)) assert.doesNotMatch(run, /\$\{\{/, id);
+        for (const [id, job] of jobs) for (const { run = "" } of job.steps!) assert.doesNotMatch(run, /\$\{\{/, id);
       });
 
       it("pins every action by a commit, with its version beside it", () => {
-        const uses = jobs.flatMap(([, job]) => ownSteps(job).flatMap((step) => step.uses ?? []));
+        const uses = jobs.flatMap(([, job]) => job.steps!.flatMap((step) => step.uses ?? []));
         assert.equal(uses.length, { dev: 10, homolog: 8, preprod: 16, prod: 3 }[environment]);
         const lines = delivered(environment)
           .split("\n")
@@ -380,15 +373,14 @@ describe("school-scheduler's ci-*.yml", () => {
 
   it("tests what is deployed in preprod, between the rollout and the step that takes it back; elsewhere it only rolls out", () => {
     const names = (environment: Environment) =>
-      ownSteps(jobsOf(environment)["deploy"]!).map(({ name, run }) => name ?? run);
-    const { loadTest } = configOf({}, "preprod");
-    assert.deepEqual(names("preprod"), ["Check out", "Set up Python", "Install", "pytest tests/e2e", ...loadTest]);
+      jobsOf(environment)["deploy"]!.steps!.map(({ name, run }) => name ?? run);
+    const rollout = ["Roll out and watch"];
+    const follower = ["Give cronjob/school-scheduler-generation the image"];
+    const { loadTest } = configOf("preprod");
     assert.equal(loadTest.length, 1);
-    assert.equal(jobsOf("preprod")["deploy"]!.steps!.length, 5 + 2);
-    for (const each of ["dev", "homolog", "prod"] as const) {
-      assert.deepEqual(names(each), []);
-      assert.equal(jobsOf(each)["deploy"]!.steps!.length, 1);
-    }
+    const tests = ["Check out", "Set up Python", "Install", "pytest tests/e2e", ...loadTest, "Roll back"];
+    assert.deepEqual(names("preprod"), [...rollout, ...tests, ...follower]);
+    for (const each of ["dev", "homolog", "prod"] as const) assert.deepEqual(names(each), [...rollout, ...follower]);
   });
 
   it("asks of a pull request the checks that it runs, by the names that GitHub shows", () => {
@@ -486,9 +478,10 @@ function withStandIns(whole: Workflow, name: string): Workflow {
     if (job.name !== "deploy") continue;
     const env = { IMAGE: rolledOut(job, name) };
     job.steps = job.steps!.map((step): Step => {
-      if (!isRollout(job, step)) return step;
-      if (step.id === "deploy") return { id: "deploy", env, run: 'deploy-it "$IMAGE"' };
-      return { if: "failure()", env, run: 'rollback-it "$IMAGE"' };
+      const { id, name = "", if: condition } = step;
+      if (id === "deploy") return { id, env, run: 'deploy-it "$IMAGE"' };
+      if (name === "Roll back") return { if: condition!, env, run: 'rollback-it "$IMAGE"' };
+      return name.startsWith("Give cronjob/") ? { env, run: 'follow-it "$IMAGE"' } : step;
     }) as [Step, ...Step[]];
   }
   return whole;
@@ -533,6 +526,7 @@ describe("school-scheduler's workflows under a runner", () => {
       "scan",
       "deploy-it",
       "rollback-it",
+      "follow-it",
     ])
       sandbox.stub(each);
     sandbox.stub("integrate-it", `printf '%s' "$DB_PASSWORD" >'${sandbox.path("password")}'`);
@@ -578,12 +572,10 @@ esac`,
     event?: WorkflowEvent;
     owner?: string;
     secrets?: Record<string, string>;
-    changes?: object;
-    env?: Env;
   }
   const run = async (environment: Environment, options: RunOptions = {}) => {
     const { ref = "heads/main", id = "4711", event = push(ref), owner = "sua-org", secrets = SECRETS } = options;
-    const config = configOf(environment, { ...commands, ...options.changes });
+    const config = configOf(environment, commands);
     const whole = workflows[environment]({ config, owner, image: registry.image });
     // As GitHub has it: what is pushed under the ref.
     git("push", "--quiet", "--force", "origin", `HEAD:refs/${ref}`);
@@ -596,7 +588,7 @@ esac`,
       ref: `refs/${ref}`,
       repository: REPOSITORY,
       secrets: { GITHUB_TOKEN: registry.secret, ...secrets },
-      env: { GITHUB_SERVER_URL: server.url, RETRY_BASE_SECONDS: "0", GITHUB_RUN_ID: id, ...options.env },
+      env: { GITHUB_SERVER_URL: server.url, RETRY_BASE_SECONDS: "0", GITHUB_RUN_ID: id },
       actions: actions.folders,
       actor: registry.user,
     });
@@ -606,8 +598,10 @@ esac`,
       assert.ok(!act.output.includes(each), act.output);
     return act;
   };
-  const tests = { lint: "success", "test (3.11)": "success", "test (3.12)": "success" } as const;
-  const TESTED = { ...tests, integration: "success" } as const;
+  const TESTED = {
+    ...{ lint: "success", "test (3.11)": "success", "test (3.12)": "success" },
+    integration: "success",
+  } as const;
   const TESTED_AGAIN = {
     ...{ "preprod lint": "success", "preprod test (3.11)": "success", "preprod test (3.12)": "success" },
     "preprod integration": "success",
@@ -725,7 +719,7 @@ esac`,
         [images("scan"), images("deploy-it"), cosigned()],
         [[reference], [reference], [["sign", reference]]],
       );
-      assert.deepEqual(counts("end-to-end-it", "load-it", "rollback-it"), [1, 1, 0]);
+      assert.deepEqual(counts("end-to-end-it", "load-it", "rollback-it", "follow-it"), [1, 1, 0, 1]);
       assert.deepEqual(sandbox.calls("load-it")[0]!.argv, ["https://app.preprod.example.org"]);
       for (const name of ["end-to-end-it", "load-it"])
         for (const { env } of sandbox.calls(name)) assert.ok(!env.some((each) => /^(DB_|KUBECONFIG)/.test(each)), name);
@@ -756,6 +750,7 @@ esac`,
         const { gate: _, ...before } = PASSED;
         assert.deepEqual(act.conclusions, { ...before, deploy: "failure" });
         assert.deepEqual(images("rollback-it"), [`${registry.image}@${registry.tags["preprod-4711"]}`]);
+        assert.deepEqual(counts("follow-it"), [0]);
         assert.deepEqual([puts(), cosigned()], [["preprod-4711"], []]);
       });
     }
