@@ -305,10 +305,8 @@ describe("school-scheduler's ci-*.yml", () => {
           preprod: "",
           prod: ":${{ github.ref_name }}",
         };
-        assert.equal(
-          rolledOut(jobsOf(environment)["deploy"]!, IMAGE),
-          `${IMAGE}${deployTag[environment]}@\${{ ${needs} }}`,
-        );
+        const reference = `${IMAGE}${deployTag[environment]}@\${{ ${needs} }}`;
+        assert.equal(rolledOut(jobsOf(environment)["deploy"]!, IMAGE), reference);
         const named = steps.flatMap((step) => {
           const env = step.env as Record<string, string> | undefined;
           const its = step.with as Record<string, string> | undefined;
@@ -317,10 +315,11 @@ describe("school-scheduler's ci-*.yml", () => {
         assert.deepEqual(
           named,
           {
-            dev: [],
-            homolog: [],
-            preprod: [`${IMAGE}@\${{ ${needs} }}`, `${IMAGE}@\${{ ${needs} }}`],
-            prod: [`${IMAGE}@\${{ ${looked} }}`, `${IMAGE}@\${{ ${looked} }}`],
+            // At last what generates schedules.
+            dev: [reference],
+            homolog: [reference],
+            preprod: [`${IMAGE}@\${{ ${needs} }}`, reference, `${IMAGE}@\${{ ${needs} }}`],
+            prod: [`${IMAGE}@\${{ ${looked} }}`, `${IMAGE}@\${{ ${looked} }}`, reference],
           }[environment],
         );
         assert.doesNotMatch(delivered(environment), /[:-]latest\b/);
