@@ -33,7 +33,13 @@ interface Pod {
 export interface Deployment {
   metadata: Metadata;
   spec: { replicas: number; template: { spec: { containers: { image: string }[] } } };
-  status: { availableReplicas?: number; replicas?: number; updatedReplicas?: number; observedGeneration?: number };
+  status: {
+    availableReplicas?: number;
+    replicas?: number;
+    updatedReplicas?: number;
+    observedGeneration?: number;
+    conditions?: { reason: string }[];
+  };
 }
 interface ReplicaSet {
   metadata: Metadata;

@@ -357,9 +357,11 @@ class View:
         # All pods are of the newest revision; whether they are available is another matter.
         self.taken_over = seen and status.get("replicas", 0) == self.updated == self.wanted
         self.complete = self.taken_over and self.available >= self.wanted
-        self.overdue = seen and any(
-            each["type"] == "Progressing" and each.get("reason") == "ProgressDeadlineExceeded"
+        # Since when it does not progress any more, else empty.
+        self.overdue = "".join(
+            each["lastUpdateTime"]
             for each in status.get("conditions", [])
+            if seen and each.get("reason") == "ProgressDeadlineExceeded"
         )
         self.sets, self.pods = {}, []
         if brief:
@@ -562,8 +564,8 @@ class Watch:
         self.wanted = view.wanted
 
 
-def roll_out(name, seconds, is_ours):
-    """Waits until a rollout is complete."""
+def roll_out(name, seconds, is_ours, stale=""):
+    """Waits until a rollout is complete. One before it may have missed its deadline: that is stale."""
     until = time.monotonic() + seconds
     while True:
         left = max(until - time.monotonic(), 1)
@@ -573,7 +575,7 @@ def roll_out(name, seconds, is_ours):
             is_ours(view)
             if code == 0 and view.complete:
                 return view
-            if view.overdue:
+            if view.overdue not in ("", stale):
                 raise Bad(f"{name} did not progress any more (progressDeadlineSeconds): {view}")
             if time.monotonic() >= until:
                 raise Bad(f"{name} was not rolled out within {seconds:g} s: {view}; {wrong}")
@@ -655,7 +657,7 @@ class Way:
             say(f"rolling back to revision {self.back_to}")
             change(*undo(self.back_to))
             self.undone = True
-            view = roll_out(DEPLOYMENT, ROLLBACK, lambda view: same_template(view, target))
+            view = roll_out(DEPLOYMENT, ROLLBACK, lambda now: same_template(now, target), view.overdue)
         except (Bad, Lost) as problem:
             raise NoWayBack(str(problem), *again) from None
         name = target["metadata"]["name"]
@@ -865,7 +867,7 @@ def advance(way, view):
                 try_canary(way)
         with group(f"Rollout of {IMAGE}"):
             set_image(way)
-            way.revision = roll_out(DEPLOYMENT, ROLLOUT, way.is_ours).revision
+            way.revision = roll_out(DEPLOYMENT, ROLLOUT, way.is_ours, view.overdue).revision
             facts["Rolled out"] = f"{clock()}, revision {way.revision}"
             say(f"revision {way.revision} is rolled out")
             way.lower_canary()
