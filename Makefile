@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help render generate test test-engine test-kubernetes test-prefect test-argo-cd test-monitoring check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd kinds
+.PHONY: help render generate test test-engine test-kubernetes test-prefect test-argo-cd test-monitoring test-mysql check bench bench-engine preview up recover sandbox kubernetes prefect argo-cd kinds
 
 NODE_MODULES := node_modules/.package-lock.json
 GO_TOOLS := .tools/bin/act
@@ -12,6 +12,7 @@ PYTHON_TOOLS := .tools/python.stamp
 SANDBOX := sandbox/node_modules/.package-lock.json .tools/google-apis.stamp
 KUBERNETES := .tools/kubernetes.stamp .tools/definitions.stamp
 ARGO_CD := .tools/argo-cd.stamp
+MYSQL := .tools/mysql.stamp
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
 WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
@@ -52,6 +53,9 @@ test-argo-cd: $(NODE_MODULES) $(SANDBOX) kubernetes argo-cd ## Applications and 
 
 test-monitoring: $(NODE_MODULES) ## Alerts and dashboards, by Prometheus' own tool
 	mocha "test/monitoring/*.test-real.ts"
+
+test-mysql: $(NODE_MODULES) $(SANDBOX) $(MYSQL) ## Backups of a database and their way back, with the real programs (Debian, as root)
+	mocha "test/mysql/*.test-real.ts"
 
 sandbox: $(NODE_MODULES) $(SANDBOX) ## A stack up by the real engine, without an account: make sandbox STACK=dev
 	@node --import ./cli/start.mjs sandbox/main.ts --stack $(STACK)
@@ -119,4 +123,8 @@ $(PYTHON_TOOLS): test/tools/requirements.txt
 
 $(ARGO_CD): $(shell find test/argo-cd/tools -type f)
 	test/argo-cd/tools/build.sh
+	@touch $@
+
+$(MYSQL): $(wildcard test/mysql/tools/*)
+	test/mysql/tools/build.sh
 	@touch $@

@@ -26,6 +26,8 @@ export interface ResourceOptions {
   ignoreChanges?: string[];
   protect?: true;
   retainOnDelete?: true;
+  /** Names of what the engine asks the program before it changes the resource. */
+  beforeUpdate?: string[];
 }
 
 /** What a run of the program declares. */
@@ -131,6 +133,10 @@ export async function observe(
       response.setProperties(Struct.fromJavaScript({ ...given, outputs: runtime.unknownValue }));
       callback(undefined, response);
     },
+    // The engine's to call, and never here.
+    registerResourceHook(_: unknown, callback: (error: null, response: unknown) => void) {
+      callback(null, {});
+    },
     registerResourceOutputs(request: resourceProto.RegisterResourceOutputsRequest, callback: Callback) {
       if (resources.get(request.getUrn())?.type === rootType) {
         outputs = readable(request.getOutputs()?.toJavaScript() ?? {}) as Record<string, unknown>;
@@ -188,11 +194,13 @@ let runs = 0;
 
 const optionsOf = (request: resourceProto.RegisterResourceRequest): ResourceOptions => {
   const [dependsOn, ignoreChanges] = [request.getDependenciesList(), request.getIgnorechangesList()];
+  const beforeUpdate = request.getHooks()?.getBeforeUpdateList() ?? [];
   return {
     ...(dependsOn.length > 0 && { dependsOn }),
     ...(ignoreChanges.length > 0 && { ignoreChanges }),
     ...(request.getProtect() && { protect: true }),
     ...(request.getRetainondelete() && { retainOnDelete: true }),
+    ...(beforeUpdate.length > 0 && { beforeUpdate }),
   };
 };
 

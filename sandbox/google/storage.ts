@@ -315,15 +315,16 @@ export class Storage implements Service {
   }
 
   #insert(call: Call): Reply {
-    const id = call.query.get("upload_id");
+    // In the form in which all queries come here.
+    const id = call.query.get("uploadId");
     if (id) return this.#resume(id, call);
     const type = call.query.get("uploadType");
     if (type === "resumable") {
       const session = newEtag().replace(/[^a-z0-9]/gi, "");
       this.#uploads.set(session, { start: call, chunks: [] });
-      const query = new URLSearchParams({ ...Object.fromEntries(call.query), upload_id: session });
-      const location = `http://${call.headers.host}${new URL(call.url, "http://any").pathname}?${query}`;
-      return { status: 200, headers: { location }, body: Buffer.alloc(0) };
+      const location = new URL(call.url, `http://${call.headers.host}`);
+      location.searchParams.set("upload_id", session);
+      return { status: 200, headers: { location: location.href }, body: Buffer.alloc(0) };
     }
     if (type !== "multipart" && type !== "media") {
       throw new GoogleError(501, `The stand-in takes no upload of type ${type}.`);
@@ -342,15 +343,16 @@ export class Storage implements Service {
     if (from !== undefined && Number(from) !== held) {
       throw new GoogleError(400, `The upload holds ${held} bytes, and this goes on at ${from}.`, { reason: "invalid" });
     }
-    if (call.bytes.length > 0) upload.chunks.push(call.bytes);
     const now = held + call.bytes.length;
-    if (total !== "*" && Number(total ?? now) === now) {
+    const isLast = total !== "*" && Number(total ?? now) === now;
+    if (to !== undefined && !isLast && call.bytes.length % (256 * 1024) !== 0) {
+      throw invalid("A part that is not the last one has to be a multiple of 256 KiB.");
+    }
+    upload.chunks.push(call.bytes);
+    if (isLast) {
       this.#uploads.delete(id);
       const contentType = upload.start.headers["x-upload-content-type"] as string | undefined;
       return { body: located(this.#upload(upload.start, Buffer.concat(upload.chunks), contentType), call) };
-    }
-    if (to !== undefined && call.bytes.length % (256 * 1024) !== 0) {
-      throw invalid("A part that is not the last one has to be a multiple of 256 KiB.");
     }
     const headers = now > 0 ? { range: `bytes=0-${now - 1}` } : undefined;
     // Some clients cannot see a 308.

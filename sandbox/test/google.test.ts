@@ -1,6 +1,6 @@
 /** The stand-in for Google Cloud, asked by Google's own client libraries. */
 import assert from "node:assert/strict";
-import { createHash, createPublicKey, createSign, createVerify, X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, createSign, createVerify, randomBytes, X509Certificate } from "node:crypto";
 import { v2 as functions, protos } from "@google-cloud/functions";
 import { Storage } from "@google-cloud/storage";
 import { cloudresourcemanager } from "@googleapis/cloudresourcemanager";
@@ -244,6 +244,12 @@ describe("IAM policies", () => {
       "INVALID_ARGUMENT",
       /^Identity Pool does not exist/,
     );
+    // Of another project's clusters, and of this one's.
+    const ofClusters = (id: string) =>
+      grant(`principal://iam.googleapis.com/${pool.replace("none", id)}.svc.id.goog/subject/a`);
+    await refuses(ofClusters("other"), 400, "INVALID_ARGUMENT", /^Identity Pool does not exist/);
+    await ofClusters(project);
+    await setPolicy({ bindings: [] });
     await refuses(grant("allUsers", "logWriter"), 400, "INVALID_ARGUMENT", /^Role \(logWriter\) does not exist/);
     assert.deepEqual(
       (await grant(`serviceAccount:${number}-compute@developer.gserviceaccount.com`)).bindings!.length,
@@ -469,6 +475,87 @@ describe("Cloud Storage", () => {
       /pre-conditions/,
       "conditionNotMet",
     );
+  });
+
+  it("takes an object in parts, and says how far it has come", async () => {
+    const [bucket] = await createBucket();
+    const authorization = `Bearer ${token}`;
+    const start = await fetch(`${server.url}/upload/storage/v1/b/${bucketName}/o?uploadType=resumable`, {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json", "x-upload-content-type": "text/plain" },
+      body: JSON.stringify({ name: "large", metadata: { by: "test" } }),
+    });
+    const location = start.headers.get("location")!;
+    const send = async (range: string, body: Buffer<ArrayBuffer>, to = location, more = {}) => {
+      const headers = { authorization, "content-range": range, ...more };
+      const { status, headers: told } = await fetch(to, { method: "PUT", headers, body });
+      return [status, told.get("range"), told.get("x-http-status-code-override")];
+    };
+    const part = 256 * 1024;
+    const content = randomBytes(2 * part + 10);
+    const [first, second, third] = [
+      content.subarray(0, part),
+      content.subarray(part, 2 * part),
+      content.subarray(2 * part),
+    ];
+    const nothing = Buffer.alloc(0);
+    assert.deepEqual(await send("bytes */*", nothing), [308, null, null]);
+    assert.deepEqual(await send(`bytes 5-${part + 4}/*`, first), [400, null, null]);
+    assert.deepEqual(await send("bytes 0-9/*", third), [400, null, null]);
+    assert.deepEqual(await send(`bytes 0-${part - 1}/*`, first), [308, `bytes=0-${part - 1}`, null]);
+    assert.deepEqual(await send("bytes */*", nothing), [308, `bytes=0-${part - 1}`, null]);
+    const nowhere = location.replace(/upload_id=\w+/, "upload_id=none");
+    assert.deepEqual(await send("bytes */*", nothing, nowhere), [404, null, null]);
+    // As Go's library asks to be told.
+    const asked = { "x-guploader-no-308": "yes" };
+    const range = `bytes ${part}-${2 * part - 1}/*`;
+    assert.deepEqual(await send(range, second, location, asked), [200, `bytes=0-${2 * part - 1}`, "308"]);
+    const last = `bytes ${2 * part}-${2 * part + 9}/${2 * part + 10}`;
+    assert.deepEqual(await send(last, third), [200, null, null]);
+    const [metadata] = await bucket.file("large").getMetadata();
+    const { size, contentType, metadata: custom } = metadata;
+    assert.deepEqual([size, contentType, custom], [`${content.length}`, "text/plain", { by: "test" }]);
+    // Where its content is had, an object says itself.
+    const answer = await fetch(metadata.mediaLink!, { headers: { authorization } });
+    assert.deepEqual(Buffer.from(await answer.arrayBuffer()), content);
+    assert.deepEqual(server.problems, []);
+  });
+
+  it("lets a principal do what its roles on the bucket say, and nothing else", async () => {
+    const pool = `projects/${number}/locations/global/workloadIdentityPools/${project}.svc.id.goog`;
+    const principal = (name: string) => `principal://iam.googleapis.com/${pool}/subject/ns/shop/sa/${name}`;
+    await server.close();
+    const tokens = { w: principal("writer"), r: principal("reader"), n: principal("nobody") };
+    server = await StandIn.start(new Google({ projects: [{ id: project, number }], token, tokens }));
+    const [bucket] = await createBucket();
+    const bindings = [
+      { role: "roles/storage.objectCreator", members: [tokens.w] },
+      { role: "roles/storage.objectViewer", members: [tokens.r] },
+    ];
+    await bucket.iam.setPolicy({ bindings });
+    const objects = `/storage/v1/b/${bucketName}/o`;
+    const upload = (type: string) => ["POST", `/upload${objects}?uploadType=${type}&name=a`] as const;
+    const asked = [
+      upload("media"),
+      ["GET", objects],
+      ["GET", `${objects}/a`],
+      upload("media"),
+      upload("resumable"),
+      ["DELETE", `${objects}/a`],
+      ["GET", `/storage/v1/b/${bucketName}`],
+      ["GET", `/iam/v1/${parent}/serviceAccounts`],
+    ] as const;
+    const statuses = async (authorization: string) => {
+      const all: number[] = [];
+      for (const [method, path] of asked) all.push((await ask(method, path, undefined, { authorization })).status);
+      return all;
+    };
+    assert.deepEqual(await statuses("Bearer n"), [403, 403, 403, 403, 403, 403, 403, 403]);
+    // What is there already it would have to delete.
+    assert.deepEqual(await statuses("Bearer w"), [200, 403, 403, 403, 403, 403, 403, 403]);
+    assert.deepEqual(await statuses("Bearer r"), [403, 200, 200, 403, 403, 403, 403, 403]);
+    const { body } = await ask("GET", `${objects}/a`, undefined, { authorization: "Bearer w" });
+    assert.match(body.error.message, /\/sa\/writer does not have storage\.objects\.get access/);
   });
 
   it("deletes no bucket with objects in it, and nothing that is not there", async () => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { rcloneSettings } from "../../components/kubernetes/mysql/backups.ts";
-import { commandPath, Missing } from "../../sandbox/daemon.ts";
+import { commandPath, Missing, until } from "../../sandbox/daemon.ts";
 import { Google } from "../../sandbox/google/index.ts";
 import { StandIn } from "../../sandbox/stand-in/server.ts";
 import { type Env, type Result, real, Sandbox } from "../support/sandbox.ts";
@@ -222,31 +222,26 @@ describe("Backups of a database", function () {
   });
 
   it("are of one moment, while others write", async () => {
-    const statements = `${"CALL move(100 + FLOOR(RAND() * 4), 100 + FLOOR(RAND() * 4), 1 + FLOOR(RAND() * 9));\n".repeat(300)}`;
-    server.sql("INSERT INTO changes (account, difference) SELECT 0, seq FROM seq_1_to_200000", database);
-    const before = server.sql("SELECT MAX(id) FROM changes", database);
+    const move = "CALL move(100 + FLOOR(RAND() * 4), 100 + FLOOR(RAND() * 4), 1 + FLOOR(RAND() * 9));\n";
+    // Between the accounts, which come first, and where the moves are noted.
+    server.sql("INSERT INTO bytes (id, content) SELECT 1000 + seq, RANDOM_BYTES(1000) FROM seq_1_to_5000", database);
+    const last = () => Number(server.sql("SELECT COALESCE(MAX(id), 0) FROM changes", database));
+    const more = (than: number) => until("more writes", async () => last() > than);
+    let enough = false;
     const writers = Array.from({ length: 3 }, async () => {
-      for (let round = 0; round < 8; round++)
-        await box.run(
-          real("mysql"),
-          ["--host=127.0.0.1", `--port=${server.port}`, "--user=root", "--force", database],
-          {
-            input: statements,
-            env: { MYSQL_PWD: rootPassword },
-          },
-        );
+      const args = ["--host=127.0.0.1", `--port=${server.port}`, "--user=root", "--force", database];
+      while (!enough) await box.run(real("mysql"), args, { input: move.repeat(100), env: { MYSQL_PWD: rootPassword } });
     });
-    await sleep(300);
+    await more(0);
+    const before = last();
     await backUp();
-    const during = server.sql("SELECT MAX(id) FROM changes", database);
+    const during = last();
+    await more(during);
+    enough = true;
     await Promise.all(writers);
-    const after = server.sql("SELECT MAX(id) FROM changes", database);
-    assert.ok(
-      Number(before) < Number(during) && Number(during) < Number(after),
-      "they did write before, during and after",
-    );
     const { code, output } = await run("restore", { CONFIRM: database });
     assert.equal(code, 0, output);
+    assert.ok(before <= last() && last() < during, `${before}, ${last()}, ${during}`);
     assert.equal(server.sql("SELECT total()", database), "4000\n");
     // Each move is there with both of its halves.
     assert.equal(server.sql("SELECT SUM(difference), COUNT(*) % 2 FROM changes WHERE account > 0", database), "0\t0\n");
@@ -262,13 +257,10 @@ describe("Backups of a database", function () {
   it("have no checksum where the server dies, and are not restored", async () => {
     server.sql("INSERT INTO bytes (id, content) SELECT 1000 + seq, RANDOM_BYTES(1000) FROM seq_1_to_60000", database);
     const dumping = run("backup");
-    const killed = (async () => {
-      while (!google.log.some(({ operation, method }) => operation === "storage.objects.insert" && method === "PUT"))
-        await sleep(5);
-      server.kill();
-    })();
+    // A part of it has arrived.
+    await until("an upload", async () => google.log.some(isPart));
+    server.kill();
     const { code, stderr } = await dumping;
-    await killed;
     await server.start();
     assert.equal(code, 1, stderr);
     assert.match(stderr, /mysqldump: Error 2013: Lost connection to (MySQL )?server/);
@@ -306,8 +298,7 @@ describe("Backups of a database", function () {
     ["breaks for good", async () => undefined],
   ] as const) {
     it(`fail where the upload ${what}`, async () => {
-      google.intercept = async (call, answered) =>
-        call.method === "PUT" || call.query.get("uploadType") === "multipart" ? answer() : answered();
+      google.intercept = async (call, answered) => (isPart(call) ? answer() : answered());
       server.sql("INSERT INTO bytes (id, content) SELECT 1000 + seq, RANDOM_BYTES(1000) FROM seq_1_to_1000", database);
       const { code, stderr } = await run("backup", {
         RCLONE_RETRIES: "1",
@@ -321,9 +312,10 @@ describe("Backups of a database", function () {
     });
   }
 
-  it("survive a connection that breaks once", async () => {
+  it("survive an upload that is refused once", async () => {
     let broken = 0;
-    google.intercept = async (call, answered) => (call.method === "PUT" && broken++ === 0 ? undefined : answered());
+    google.intercept = async (call, answered) =>
+      isPart(call) && broken++ === 0 ? { status: 503, body: {} } : answered();
     server.sql("INSERT INTO bytes (id, content) SELECT 1000 + seq, RANDOM_BYTES(1000) FROM seq_1_to_20000", database);
     const before = contents();
     await backUp();
@@ -368,6 +360,8 @@ describe("Backups of a database", function () {
       (await objects()).filter((name) => name.endsWith(".sha256")),
       [],
     );
+    // What it is called is a second.
+    await sleep(1000);
     await backUp();
     const restored = await run("restore", wrong);
     assert.equal(restored.code, 1);
@@ -434,12 +428,15 @@ describe("Backups of a database", function () {
     server.sql("INSERT INTO large SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_200000", database);
     const before = contents();
     const watched = watch();
-    const started = performance.now();
-    const name = await backUp();
-    const dumped = performance.now();
-    assert.equal((await run("restore", { CONFIRM: database })).code, 0);
-    const seconds = [dumped - started, performance.now() - dumped].map((each) => (each / 1000).toFixed(1));
+    const [started, name, dumped, restored] = [
+      performance.now(),
+      await backUp(),
+      performance.now(),
+      await run("restore", { CONFIRM: database }),
+    ];
     const peaks = watched();
+    assert.equal(restored.code, 0, restored.output);
+    const seconds = [dumped - started, performance.now() - dumped].map((each) => (each / 1000).toFixed(1));
     const { size } = await asOwner("GET", `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`);
     console.log(
       `      ${seconds[0]} s there, ${seconds[1]} s back; ${Number(size) >> 20} MiB stored; most memory in MiB: ${JSON.stringify(peaks)}`,
@@ -516,6 +513,9 @@ describe("Backups of a database", function () {
     };
   }
 });
+
+/** Whether something of an object is sent. */
+const isPart = ({ url }: { url: string }) => /[?&]upload_id=|uploadType=multipart/.test(url);
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 

@@ -45,8 +45,7 @@ const paths = { data: "/var/lib/mysql", run: "/var/run/mysqld", tmp: "/tmp" };
  * 1. `kubectl patch pvc data-mysql-0 --patch '{"spec":{"resources":{"requests":{"storage":"20Gi"}}}}'`, for which the storage class
  *    needs `allowVolumeExpansion`;
  * 2. `kubectl delete statefulset mysql --cascade=orphan`, which leaves the pod alone;
- * 3. `storage.size: 20Gi`, and `pulumi up --refresh`: it makes the StatefulSet again, which takes over pod and volume. Where the
- *    state is protected, before it `pulumi state unprotect` the StatefulSet.
+ * 3. `storage.size: 20Gi`, and `pulumi up --refresh`: it makes the StatefulSet again, which takes over pod and volume.
  *
  * **A volume outlives** its StatefulSet, and the passwords stand in it: the users are made at the first start. Where it is kept
  * and the stack's own passwords are not, nobody can log in; so the namespace goes with the database, or neither.
@@ -77,11 +76,15 @@ export class MySql extends ComponentResource {
     const kept = { parent: this, protect };
 
     const password = (of: string) => new RandomPassword(`${name}-${of}`, { length: 40, special: false }, kept).result;
-    const secret = (object: string, stringData: core.v1.SecretArgs["stringData"]) =>
-      new core.v1.Secret(`${name}-${object}`, { metadata: named(object), type: "Opaque", stringData }, kept);
+    const secret = (what: string, object: string, stringData: core.v1.SecretArgs["stringData"]) =>
+      new core.v1.Secret(`${name}-${what}`, { metadata: named(object), type: "Opaque", stringData }, kept);
     const secrets = [
-      secret(credentialsName, { user, password: password("password"), rootpassword: password("rootpassword") }),
-      secret(backupCredentialsName, { user: "backup", password: password("backup-password") }),
+      secret("credentials", credentialsName, {
+        user,
+        password: password("password"),
+        rootpassword: password("rootpassword"),
+      }),
+      secret("backup-credentials", backupCredentialsName, { user: "backup", password: password("backup-password") }),
     ];
 
     const configuration = myCnf(args.size);
@@ -164,21 +167,21 @@ export class MySql extends ComponentResource {
     const values = [...clients, backupName, restoreName];
     const those = { matchExpressions: [{ key: "app.kubernetes.io/name", operator: "In", values }] };
     const ports = [{ protocol: "TCP", port: mysqlPort }];
-    const policy = (object: string, spec: networking.v1.NetworkPolicyArgs["spec"]) =>
+    const policy = (what: string, object: string, spec: networking.v1.NetworkPolicyArgs["spec"]) =>
       new networking.v1.NetworkPolicy(
-        `${name}-${object}`,
+        `${name}-${what}`,
         { metadata: { name: object, namespace, labels }, spec },
         { parent: this },
       );
     return [
       // Nothing that it begins itself.
-      policy(mysqlName, {
+      policy("policy", mysqlName, {
         podSelector: database,
         policyTypes: ["Ingress", "Egress"],
         ingress: [{ from: [{ podSelector: those }], ports }],
         egress: [],
       }),
-      policy(`${mysqlName}-clients`, {
+      policy("clients-policy", `${mysqlName}-clients`, {
         podSelector: those,
         policyTypes: ["Egress"],
         egress: [{ to: [{ podSelector: database }], ports }],
@@ -236,7 +239,8 @@ function podSpec({ image, database, size, user }: MySqlArgs): PodSpec {
         volumeMounts: [
           { name: "data", mountPath: paths.data },
           { name: "run", mountPath: paths.run },
-          { name: "tmp", mountPath: paths.tmp },
+          // Beside the data: what a large sort writes must not get the pod evicted.
+          { name: "data", mountPath: paths.tmp, subPath: "tmp" },
           { name: "config", mountPath: "/etc/mysql/conf.d", readOnly: true },
           { name: "init", mountPath: "/docker-entrypoint-initdb.d", readOnly: true },
         ],
@@ -244,7 +248,6 @@ function podSpec({ image, database, size, user }: MySqlArgs): PodSpec {
     ],
     volumes: [
       { name: "run", emptyDir: { sizeLimit: "16Mi" } },
-      { name: "tmp", emptyDir: { sizeLimit: size.disk ?? "128Mi" } },
       { name: "config", configMap: { name: `${mysqlName}-config`, items: [{ key: "my.cnf", path: "esteira.cnf" }] } },
       {
         name: "init",
