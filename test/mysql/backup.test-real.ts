@@ -7,9 +7,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { rcloneSettings } from "../../components/kubernetes/mysql/backups.ts";
-import { commandPath, Missing, until } from "../../sandbox/daemon.ts";
+import { MySql } from "../../components/kubernetes/mysql/mysql.ts";
+import { commandPath, freePort, Missing, until } from "../../sandbox/daemon.ts";
 import { Google } from "../../sandbox/google/index.ts";
 import { StandIn } from "../../sandbox/stand-in/server.ts";
+import { declared } from "../declared.ts";
 import { type Env, type Result, real, Sandbox } from "../support/sandbox.ts";
 import { startedOrSkipped } from "../support/skip.ts";
 import { type MariaDb, rootPassword, startMariaDb } from "./mariadb.ts";
@@ -41,16 +43,14 @@ describe("Backups of a database", function () {
     google = await StandIn.start(
       new Google({ projects: [{ id: "my-project", number: "123456789012" }], token: owner, tokens }),
     );
-    await asOwner("POST", "/storage/v1/b?project=my-project", {
-      name: bucket,
-      iamConfiguration: { uniformBucketLevelAccess: { enabled: true } },
-    });
+    const made = { name: bucket, iamConfiguration: { uniformBucketLevelAccess: { enabled: true } } };
+    await asOwner("POST", "/storage/v1/b?project=my-project", JSON.stringify(made));
     const policy = await asOwner("GET", `/storage/v1/b/${bucket}/iam`);
     const bindings = [
       { role: "roles/storage.objectCreator", members: [account("mysql-backup")] },
       { role: "roles/storage.objectViewer", members: [account("mysql-restore")] },
     ];
-    await asOwner("PUT", `/storage/v1/b/${bucket}/iam`, { ...policy, bindings });
+    await asOwner("PUT", `/storage/v1/b/${bucket}/iam`, JSON.stringify({ ...policy, bindings }));
     metadata = { backup: await metadataServer("backup-token"), restore: await metadataServer("restore-token") };
     // As the image does before it runs the script.
     server.sql(`CREATE DATABASE ${database}; CREATE DATABASE shopx1; CREATE TABLE shopx1.theirs (id INT)`);
@@ -80,8 +80,7 @@ describe("Backups of a database", function () {
       box.stub(tool, `echo $$ >>"$HOME/${tool}"; exec ${tool === "rclone" ? commandPath("rclone") : real(tool)} "$@"`);
     }
     google.intercept = undefined;
-    for (const name of await objects())
-      await asOwner("DELETE", `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`);
+    for (const name of await objects()) await asOwner("DELETE", pathOf(name));
     google.log.length = 0;
     server.sql(`DROP DATABASE IF EXISTS ${database}; CREATE DATABASE ${database}`);
     server.sql(fixture, database);
@@ -95,29 +94,33 @@ describe("Backups of a database", function () {
     box.dispose();
   });
 
-  async function asOwner(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
-    const headers = { authorization: `Bearer ${owner}`, "content-type": "application/json" };
-    const response = await fetch(`${google.url}${path}`, {
-      method,
-      headers,
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
+  const ask = (
+    method: string,
+    path: string,
+    { token = owner, body }: { token?: string; body?: string | Uint8Array<ArrayBuffer> } = {},
+  ) => {
+    // Kept open, a connection would be closed by whichever side a statement does not hold up.
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", connection: "close" };
+    return fetch(`${google.url}${path}`, { method, headers, ...(body !== undefined && { body }) });
+  };
+  const asOwner = async (
+    method: string,
+    path: string,
+    body?: string | Uint8Array<ArrayBuffer>,
+  ): Promise<Record<string, unknown>> => {
+    const response = await ask(method, path, { ...(body !== undefined && { body }) });
     const text = await response.text();
     assert.ok(response.ok, text);
-    return text ? JSON.parse(text) : {};
-  }
-  const objects = async () =>
-    (((await asOwner("GET", `/storage/v1/b/${bucket}/o`))["items"] ?? []) as { name: string }[]).map(
-      ({ name }) => name,
-    );
-  const put = async (name: string, content: string | Buffer) => {
+    return text ? (JSON.parse(text) as Record<string, unknown>) : {};
+  };
+  const pathOf = (name: string) => `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`;
+  const objects = async () => {
+    const { items = [] } = (await asOwner("GET", `/storage/v1/b/${bucket}/o`)) as { items?: { name: string }[] };
+    return items.map(({ name }) => name);
+  };
+  const put = (name: string, content: string | Buffer) => {
     const path = `/upload/storage/v1/b/${bucket}/o?uploadType=media&name=${encodeURIComponent(name)}`;
-    const response = await fetch(`${google.url}${path}`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${owner}` },
-      body: new Uint8Array(Buffer.from(content)),
-    });
-    assert.ok(response.ok);
+    return asOwner("POST", path, new Uint8Array(Buffer.from(content)));
   };
 
   const run = async (who: "backup" | "restore", env: Env = {}): Promise<Result> => {
@@ -224,7 +227,10 @@ describe("Backups of a database", function () {
   it("are of one moment, while others write", async () => {
     const move = "CALL move(100 + FLOOR(RAND() * 4), 100 + FLOOR(RAND() * 4), 1 + FLOOR(RAND() * 9));\n";
     // Between the accounts, which come first, and where the moves are noted.
-    server.sql("INSERT INTO bytes (id, content) SELECT 1000 + seq, RANDOM_BYTES(1000) FROM seq_1_to_5000", database);
+    server.sql(
+      "DELETE FROM bytes; INSERT INTO bytes (id, content) SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_5000",
+      database,
+    );
     const last = () => Number(server.sql("SELECT COALESCE(MAX(id), 0) FROM changes", database));
     const more = (than: number) => until("more writes", async () => last() > than);
     let enough = false;
@@ -327,26 +333,25 @@ describe("Backups of a database", function () {
   it("are never written over", async () => {
     box.stub("date", "echo 2026-11-22T03-00-00Z");
     const name = await backUp();
-    const { md5Hash } = await asOwner("GET", `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`);
+    const { md5Hash } = await asOwner("GET", pathOf(name));
     const { code, stderr } = await run("backup");
     assert.equal(code, 1);
     assert.match(stderr, /does not have storage\.objects\.delete access/);
-    assert.equal((await asOwner("GET", `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`))["md5Hash"], md5Hash);
+    assert.equal((await asOwner("GET", pathOf(name)))["md5Hash"], md5Hash);
   });
 
   it("are made by who can neither read, list nor delete them, and restored by who can only read", async () => {
     const name = await backUp();
-    const as = async (token: string, method: string, path: string) =>
-      (await fetch(`${google.url}${path}`, { method, headers: { authorization: `Bearer ${token}` } })).status;
     const path = `/storage/v1/b/${bucket}/o`;
-    const object = `${path}/${encodeURIComponent(name)}`;
+    const object = pathOf(name);
     const asked = [
       ["GET", path],
       ["GET", object],
       ["DELETE", object],
       ["GET", `/storage/v1/b/${bucket}`],
     ] as const;
-    const statuses = async (token: string) => Promise.all(asked.map(([method, where]) => as(token, method, where)));
+    const statuses = async (token: string) =>
+      Promise.all(asked.map(async ([method, where]) => (await ask(method, where, { token })).status));
     assert.deepEqual(await statuses("backup-token"), [403, 403, 403, 403]);
     assert.deepEqual(await statuses("restore-token"), [200, 200, 403, 403]);
   });
@@ -437,7 +442,7 @@ describe("Backups of a database", function () {
     const peaks = watched();
     assert.equal(restored.code, 0, restored.output);
     const seconds = [dumped - started, performance.now() - dumped].map((each) => (each / 1000).toFixed(1));
-    const { size } = await asOwner("GET", `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}`);
+    const { size } = await asOwner("GET", pathOf(name));
     console.log(
       `      ${seconds[0]} s there, ${seconds[1]} s back; ${Number(size) >> 20} MiB stored; most memory in MiB: ${JSON.stringify(peaks)}`,
     );
@@ -487,6 +492,36 @@ describe("Backups of a database", function () {
     ]) {
       assert.ok(denied.includes(as(statement)!), `${statement}: ${as(statement)}`);
     }
+  });
+
+  describe("a database's own probes", () => {
+    let probes: Record<"startupProbe" | "readinessProbe" | "livenessProbe", { exec: { command: string[] } }>;
+    before(async () => {
+      const all = await declared(() => {
+        const size = { cpu: "1", memory: "1Gi" };
+        const where = { namespace: "shop", partOf: "shop", image: "mysql", storage: { size: "1Gi" }, clients: [] };
+        new MySql("db", { ...where, database, user: "backup", size, protect: false });
+      });
+      const set = all["StatefulSet db-set"] as { spec: { template: { spec: { containers: [typeof probes] } } } };
+      probes = set.spec.template.spec.containers[0];
+    });
+    const codes = async (env: Env = {}) => {
+      const known = { MYSQL_USER: "backup", MYSQL_PASSWORD: backupPassword, MYSQL_DATABASE: database };
+      const tell = async ({ exec: { command } }: { exec: { command: string[] } }) => {
+        const options = { env: { ...known, MYSQL_TCP_PORT: `${server.port}`, ...env } };
+        return (await box.run(command[0]!, command.slice(1), options)).code;
+      };
+      return [await tell(probes.startupProbe), await tell(probes.livenessProbe), await tell(probes.readinessProbe)];
+    };
+
+    it("find it started, alive and ready", async () => assert.deepEqual(await codes(), [0, 0, 0]));
+    it("do not end it for a password that somebody has changed, or a database that is gone", async () => {
+      assert.deepEqual(await codes({ MYSQL_PASSWORD: "canaryOfNobody" }), [0, 0, 1]);
+      assert.deepEqual(await codes({ MYSQL_DATABASE: "nothing" }), [0, 0, 1]);
+    });
+    it("find nobody where nobody is", async () => {
+      assert.deepEqual(await codes({ MYSQL_TCP_PORT: `${await freePort()}` }), [1, 1, 1]);
+    });
   });
 
   /** Looks at the programs until it is asked: the most memory that one of each took, and the most on disk, in MiB. */
