@@ -133,10 +133,6 @@ export async function observe(
       response.setProperties(Struct.fromJavaScript({ ...given, outputs: runtime.unknownValue }));
       callback(undefined, response);
     },
-    // The engine's to call, and never here.
-    registerResourceHook(_: unknown, callback: (error: null, response: unknown) => void) {
-      callback(null, {});
-    },
     registerResourceOutputs(request: resourceProto.RegisterResourceOutputsRequest, callback: Callback) {
       if (resources.get(request.getUrn())?.type === rootType) {
         outputs = readable(request.getOutputs()?.toJavaScript() ?? {}) as Record<string, unknown>;

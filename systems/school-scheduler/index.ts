@@ -34,9 +34,6 @@ import { backupSize, defaults, quotaOf } from "./quota.ts";
 import { follower, rolloutOf } from "./repository/delivery.ts";
 import { deliveredFiles } from "./repository/files.ts";
 
-/** What copies backups: one program, which MySQL's image is lent. */
-const rcloneImage = "rclone/rclone:1.71.2";
-
 /** How much later than planned a backup may be before somebody is told. */
 const graceHours = 2;
 
@@ -118,7 +115,6 @@ export class SchoolScheduler extends ComponentResource {
           bucket: { name: bucket, project, location, keptDays, protect },
           schedule,
           timeZone,
-          rcloneImage,
           cluster: { project, projectNumber: String(backup.projectNumber) },
           size: backupSize,
         },

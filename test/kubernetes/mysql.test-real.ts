@@ -33,7 +33,7 @@ describe("Kubernetes' own API server", function () {
       const bucket = { name: "acme-backups", project: "my-project", location: "us-east1", keptDays: 30, protect: true };
       new MySqlBackups("backups", {
         ...{ ...shop, mysql, bucket, schedule: "0 3 * * *", timeZone: "America/Sao_Paulo" },
-        ...{ rcloneImage: "rclone/rclone:1.76.0", cluster: { project: "my-project", projectNumber: "123456789012" } },
+        cluster: { project: "my-project", projectNumber: "123456789012" },
       });
     });
     objects = Object.values(all)

@@ -28,8 +28,6 @@ export interface MySqlBackupsArgs {
   schedule: string;
   /** Whose clock that is, such as America/Sao_Paulo. */
   timeZone: string;
-  /** The image of rclone with its digest, such as rclone/rclone:1.76.0@sha256:... */
-  rcloneImage: string;
   /** The project of the cluster, on which Workload Identity Federation is on: its ID and number. */
   cluster: { project: string; projectNumber: string };
   /** What a backup takes, whatever the database's size. @default 250m and 512Mi, and 512Mi of disk for rclone itself */
@@ -39,6 +37,9 @@ export interface MySqlBackupsArgs {
 const defaultSize: Size = { cpu: "250m", memory: "512Mi", disk: "512Mi" };
 
 const days = 86_400;
+
+/** What copies backups, of the version that test/mysql/tools builds. */
+export const rcloneImage = "rclone/rclone:1.76.0";
 
 /** Where rclone is put beside the programs of MySQL's image, which has none. */
 const rcloneFolder = "/opt/rclone";
@@ -59,7 +60,7 @@ const rcloneFolder = "/opt/rclone";
  * It goes on where the checksum is right, and in the end its log has each table's rows.
  * @throws Error when the backups are kept for less than two days
  * @example
- * new MySqlBackups("db-backups", { namespace: "shop", partOf: "shop", mysql, bucket: { name: "acme-shop-backups", project: "p", location: "us-east1", keptDays: 30, protect: true }, schedule: "0 3 * * *", timeZone: "America/Sao_Paulo", rcloneImage: "rclone/rclone:1.76.0", cluster: { project: "p", projectNumber: "123456789012" } })
+ * new MySqlBackups("db-backups", { namespace: "shop", partOf: "shop", mysql, bucket: { name: "acme-shop-backups", project: "p", location: "us-east1", keptDays: 30, protect: true }, schedule: "0 3 * * *", timeZone: "America/Sao_Paulo", cluster: { project: "p", projectNumber: "123456789012" } })
  * @see https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
  */
 export class MySqlBackups extends ComponentResource {
@@ -219,7 +220,7 @@ function bucketArgs({
   };
 }
 
-function podSpec({ mysql, bucket, rcloneImage, size = defaultSize }: MySqlBackupsArgs, object: string, of: Container) {
+function podSpec({ mysql, bucket, size = defaultSize }: MySqlBackupsArgs, object: string, of: Container) {
   const { credentials, env = [] } = of;
   const from = (key: string) => ({ valueFrom: { secretKeyRef: { name: credentials.name, key } } });
   const tool = { name: "rclone", mountPath: rcloneFolder };
@@ -234,6 +235,7 @@ function podSpec({ mysql, bucket, rcloneImage, size = defaultSize }: MySqlBackup
       {
         name: "rclone",
         image: rcloneImage,
+        imagePullPolicy: "Always",
         command: ["cp", "/usr/local/bin/rclone", rcloneFolder],
         resources: resources(size),
         securityContext: restrictedContainer,
@@ -244,6 +246,7 @@ function podSpec({ mysql, bucket, rcloneImage, size = defaultSize }: MySqlBackup
       {
         name: object,
         image: mysql.image,
+        imagePullPolicy: "Always",
         command: ["bash", `/scripts/${of.script}`],
         env: [
           { name: "PATH", value: `${rcloneFolder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` },

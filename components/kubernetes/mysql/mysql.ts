@@ -215,6 +215,7 @@ function podSpec({ image, database, size, user }: MySqlArgs): PodSpec {
       {
         name: mysqlName,
         image,
+        imagePullPolicy: "Always",
         // At the first start these make the users; afterwards they only tell the probes who to be.
         env: [
           { name: "MYSQL_DATABASE", value: database },

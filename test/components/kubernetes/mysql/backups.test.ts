@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { MySqlBackups, type MySqlBackupsArgs } from "../../../../components/kubernetes/mysql/backups.ts";
+import { MySqlBackups, type MySqlBackupsArgs, rcloneImage } from "../../../../components/kubernetes/mysql/backups.ts";
 import { declared, optionsOf } from "../../../declared.ts";
 
 const args: MySqlBackupsArgs = {
@@ -16,7 +16,6 @@ const args: MySqlBackupsArgs = {
   bucket: { name: "acme-backups", project: "data", location: "us-east1", keptDays: 30, protect: true },
   schedule: "0 3 * * *",
   timeZone: "America/Sao_Paulo",
-  rcloneImage: "rclone/rclone:1.76.0",
   cluster: { project: "clusters", projectNumber: "123456789012" },
 };
 
@@ -155,6 +154,7 @@ describe("MySqlBackups", () => {
         {
           name: "rclone",
           image: "rclone/rclone:1.76.0",
+          imagePullPolicy: "Always",
           command: ["cp", "/usr/local/bin/rclone", "/opt/rclone"],
           ...container,
           volumeMounts: [{ name: "rclone", mountPath: "/opt/rclone" }],
@@ -165,6 +165,7 @@ describe("MySqlBackups", () => {
           name,
           // Programs that fit the server are the server's own.
           image: "mysql:8.4.7",
+          imagePullPolicy: "Always",
           command: ["bash", `/scripts/${script}`],
           env,
           ...container,
@@ -276,6 +277,11 @@ describe("MySqlBackups", () => {
       metadata: metadata("mysql-backup-scripts"),
       data: { "backup.sh": file("backup.sh"), "restore.sh": file("restore.sh") },
     });
+  });
+
+  it("are copied by the rclone with which their tests are run", () => {
+    const tools = readFileSync(new URL("../../../mysql/tools/go.mod", import.meta.url), "utf8");
+    assert.equal(rcloneImage, `rclone/rclone:${/rclone\/rclone v([0-9.]+)/.exec(tools)![1]}`);
   });
 });
 

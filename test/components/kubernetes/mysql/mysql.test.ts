@@ -113,6 +113,7 @@ describe("MySql", () => {
       {
         name: "mysql",
         image: "mysql:8.4.7",
+        imagePullPolicy: "Always",
         env: [
           { name: "MYSQL_DATABASE", value: "shop" },
           { name: "MYSQL_USER", value: "app" },
@@ -299,6 +300,7 @@ describe("MySql", () => {
         port: 3306,
         database: "shop",
         image: "mysql:8.4.7",
+        imagePullPolicy: "Always",
         secrets: { credentials: "db-credentials", backup: "mysql-backup-credentials" },
         ready: 1,
       },
