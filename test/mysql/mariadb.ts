@@ -1,4 +1,4 @@
-/** A MariaDB of a test's own: Debian's server, as the image of MySQL would have it after its first start. */
+/** A MariaDB of a test's own: Debian's server without its service, as the image of MySQL would have it after its first start. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,19 +26,19 @@ export const rootPassword = "canaryOfRoot'\\\"";
 export async function startMariaDb(): Promise<MariaDb> {
   const [server, install] = ["mariadbd", "mariadb-install-db"].map((name) => commandPath(name, [...path, "/usr/sbin"]));
   if (process.getuid!() !== 0 || !server || !install || !commandPath("mysqldump")) {
-    throw new Missing("a MariaDB is started as root by Debian's packages mariadb-server and mariadb-client");
+    throw new Missing("a MariaDB is started as root by Debian's packages mariadb-server-core and mariadb-client");
   }
   const folder = mkdtempSync(join(tmpdir(), "mariadb-"));
   const [data, tmp] = [join(folder, "data"), join(folder, "tmp")];
   for (const each of [data, tmp]) mkdirSync(each);
-  // The server becomes a user of its own, who has to come by.
+  // As root it will not run: it becomes a user who has to come by.
   chmodSync(folder, 0o755);
-  execFileSync("chown", ["mysql:mysql", data, tmp]);
-  execFileSync(install, ["--no-defaults", "--user=mysql", `--datadir=${data}`, "--skip-test-db"], { stdio: "pipe" });
+  execFileSync("chown", ["nobody:", data, tmp]);
+  execFileSync(install, ["--no-defaults", "--user=nobody", `--datadir=${data}`, "--skip-test-db"], { stdio: "pipe" });
   const port = await freePort();
   const [socket, pid] = [join(tmp, "socket"), join(tmp, "pid")];
   const args = [
-    ...["--no-defaults", "--user=mysql", `--datadir=${data}`, `--tmpdir=${tmp}`, `--socket=${socket}`],
+    ...["--no-defaults", "--user=nobody", `--datadir=${data}`, `--tmpdir=${tmp}`, `--socket=${socket}`],
     ...[`--pid-file=${pid}`, "--bind-address=127.0.0.1", `--port=${port}`, "--skip-name-resolve", "--skip-log-bin"],
     ...["--character-set-server=utf8mb4", "--max-allowed-packet=1G", "--innodb-flush-log-at-trx-commit=0"],
   ];
