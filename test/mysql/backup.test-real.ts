@@ -85,7 +85,7 @@ describe("Backups of a database", function () {
     server.sql(`DROP DATABASE IF EXISTS ${database}; CREATE DATABASE ${database}`);
     server.sql(fixture, database);
     // No editor keeps such an end of a line.
-    server.sql("CREATE FUNCTION lines() RETURNS VARCHAR(9) DETERMINISTIC RETURN 'a\r\nb'", database);
+    server.sql("CREATE FUNCTION two_lines() RETURNS VARCHAR(9) DETERMINISTIC RETURN 'a\r\nb'", database);
   });
   afterEach(() => {
     const everything = JSON.stringify(["mysqldump", "mysql", "rclone", "gzip"].map((tool) => box.calls(tool)));
