@@ -300,7 +300,6 @@ describe("MySql", () => {
         port: 3306,
         database: "shop",
         image: "mysql:8.4.7",
-        imagePullPolicy: "Always",
         secrets: { credentials: "db-credentials", backup: "mysql-backup-credentials" },
         ready: 1,
       },
