@@ -42,7 +42,7 @@ check: $(NODE_MODULES) $(SANDBOX) $(GO_TOOLS) $(PYTHON_TOOLS) ## Types, style, s
 test-engine: $(NODE_MODULES) $(SANDBOX) ## Every stack by the real engine in the sandbox (needs a pulumi on PATH)
 	mocha --parallel --jobs 2 "test/engine/*.ts" "sandbox/test/real/*.ts"
 
-test-kubernetes: $(NODE_MODULES) $(SANDBOX) $(KUBERNETES) ## Every rendered Kubernetes object, tried by a real API server
+test-kubernetes: $(NODE_MODULES) $(SANDBOX) $(KUBERNETES) ## Rendered objects, rollouts and rights in Kubernetes, by a real API server
 	mocha "test/kubernetes/*.test-real.ts"
 
 test-prefect: $(NODE_MODULES) $(SANDBOX) prefect ## The arcgis host by its compose file, with the real programs (Linux, as root)
