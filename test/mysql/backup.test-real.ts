@@ -434,15 +434,14 @@ describe("Backups of a database", function () {
     server.sql("CREATE TABLE large (id INT PRIMARY KEY, content BLOB); DELETE FROM bytes WHERE id = 256", database);
     server.sql("INSERT INTO large SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_200000", database);
     const before = contents();
-    const watched = watch();
-    const [started, name, dumped, restored] = [
-      performance.now(),
-      await backUp(),
-      performance.now(),
-      await run("restore", { CONFIRM: database }),
-    ];
-    const peaks = watched();
-    assert.equal(restored.code, 0, restored.output);
+    const started = performance.now();
+    let [name, dumped] = ["", 0];
+    const peaks = await watched(async () => {
+      name = await backUp();
+      dumped = performance.now();
+      const restored = await run("restore", { CONFIRM: database });
+      assert.equal(restored.code, 0, restored.output);
+    });
     const seconds = [dumped - started, performance.now() - dumped].map((each) => (each / 1000).toFixed(1));
     const { size } = await asOwner("GET", pathOf(name));
     console.log(
@@ -526,8 +525,8 @@ describe("Backups of a database", function () {
     });
   });
 
-  /** Looks at the programs until it is asked: the most memory that one of each took, and the most on disk, in MiB. */
-  function watch(): () => Record<string, number> {
+  /** The most memory that one of each program took meanwhile, and the most on disk, in MiB. */
+  async function watched(action: () => Promise<void>): Promise<Record<string, number>> {
     const peaks: Record<string, number> = { disk: 0 };
     const look = () => {
       for (const tool of ["mysqldump", "mysql", "rclone", "gzip"]) {
@@ -544,10 +543,12 @@ describe("Backups of a database", function () {
       peaks["disk"] = Math.max(peaks["disk"]!, files.reduce((sum, file) => sum + sizeOf(file), 0) / 2 ** 20);
     };
     const timer = setInterval(look, 50);
-    return () => {
+    try {
+      await action();
+    } finally {
       clearInterval(timer);
-      return peaks;
-    };
+    }
+    return peaks;
   }
 });
 

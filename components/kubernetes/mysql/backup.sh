@@ -2,7 +2,7 @@
 # Dumps a database into a bucket, as DATABASE/TIME.sql.gz, and nothing of it onto a disk. Beside it TIME.sql.gz.sha256 comes last: a
 # dump that has one is whole.
 # Reads MYSQL_HOST, MYSQL_PORT, MYSQL_DATABASE, MYSQL_USER, MYSQL_PWD (which the clients take by itself) and REMOTE, what rclone calls
-# the bucket. Options are such as the clients of MySQL 8.4 and of MariaDB 10.11 have both.
+# the bucket. The clients' options are such as MySQL 8.4 has, by its manual, and MariaDB 10.11, with which this is tested.
 set -euo pipefail
 
 object=$MYSQL_DATABASE/$(date -u +%Y-%m-%dT%H-%M-%SZ).sql.gz
