@@ -85,6 +85,8 @@ export async function startKubernetes(folder: string, apiServer: readonly string
           object: object.metadata.name,
           apply: async () => {
             const path = await client.pathOf(object);
+            // With its namespace, perhaps.
+            if (!(await client.get(path))) return;
             // Else a job's pods stay, and a namespace is still there when this returns.
             await client.request("DELETE", `${path}?propagationPolicy=Background`);
             await until(`${nameOf(object)} gone`, async () => !(await client.get(path)));
@@ -332,8 +334,17 @@ interface Definition {
   versions: { name: string; served: boolean }[];
 }
 
-// What controllers keep for others: it appears and goes by itself.
-const kept = new Set(["Event", "Lease", "Endpoints", "EndpointSlice", "ControllerRevision", "IPAddress"]);
+// What controllers keep for others: it appears by itself, and goes with them or with their namespace.
+const kept = new Set([
+  "Event",
+  "Lease",
+  "Endpoints",
+  "EndpointSlice",
+  "ControllerRevision",
+  "IPAddress",
+  "PersistentVolume",
+  "PersistentVolumeClaim",
+]);
 
 /** All objects that somebody declared: not those that belong to another one or to the namespace. */
 async function allObjects(client: Client): Promise<KubernetesObject[]> {

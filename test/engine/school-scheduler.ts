@@ -7,10 +7,9 @@ import { preview, type Step, sandboxOf, up } from "./support.ts";
 const system = "esteira:school-scheduler";
 
 describe("A version that the workflow has rolled out", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   const config = configOf("homolog");
   const settings = config[system] as Config;
-  delete settings["monitoring"];
   const namespace = "/apis/apps/v1/namespaces/school-scheduler-homolog";
   const jobs = "/apis/batch/v1/namespaces/school-scheduler-homolog/cronjobs/school-scheduler-generation";
   const version = "ghcr.io/sua-org/school_scheduler:homolog-1";

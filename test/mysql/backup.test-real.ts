@@ -135,7 +135,7 @@ describe("Backups of a database", function () {
         MYSQL_USER: login[0],
         MYSQL_PWD: login[1],
         REMOTE: `:gcs:${bucket}`,
-        ...Object.fromEntries(rcloneSettings.map(({ name, value }) => [name, value])),
+        ...Object.fromEntries(rcloneSettings.map(({ name, value = "" }) => [name, value])),
         RCLONE_GCS_ENDPOINT: `${google.url}/storage/v1/`,
         GCE_METADATA_HOST: `127.0.0.1:${(metadata[who].address() as AddressInfo).port}`,
         ...env,

@@ -158,8 +158,9 @@ export class MySqlBackups extends ComponentResource {
         script: "restore.sh",
         credentials: { name: mysql.secrets.credentials, password: "rootpassword" },
         env: [
-          { name: "BACKUP", value: "" },
-          { name: "CONFIRM", value: "" },
+          // Empty, until somebody says.
+          { name: "BACKUP" },
+          { name: "CONFIRM" },
         ],
       },
     );
@@ -187,7 +188,7 @@ interface Container {
   script: string;
   /** A Secret, and its keys; without one for the user it is root. */
   credentials: { name: string; user?: string; password: string };
-  env?: { name: string; value: string }[];
+  env?: { name: string; value?: string }[];
 }
 
 const metadataOf = ({ namespace, partOf }: MySqlBackupsArgs, name: string) => ({
@@ -277,8 +278,8 @@ function podSpec({ mysql, bucket, size = defaultSize }: MySqlBackupsArgs, object
 }
 
 /** How rclone talks to the bucket: it has no file of its own. @see https://rclone.org/googlecloudstorage/ */
-export const rcloneSettings = [
-  { name: "RCLONE_CONFIG", value: "" },
+export const rcloneSettings: readonly { name: string; value?: string }[] = [
+  { name: "RCLONE_CONFIG" },
   // As who the pod is.
   { name: "RCLONE_GCS_ENV_AUTH", value: "true" },
   // No roles on objects: the bucket has those for all of them.

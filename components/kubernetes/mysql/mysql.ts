@@ -179,7 +179,6 @@ export class MySql extends ComponentResource {
         podSelector: database,
         policyTypes: ["Ingress", "Egress"],
         ingress: [{ from: [{ podSelector: those }], ports }],
-        egress: [],
       }),
       policy("clients-policy", `${mysqlName}-clients`, {
         podSelector: those,

@@ -191,7 +191,7 @@ describe("MySqlBackups", () => {
     { name: "MYSQL_USER", ...user },
     { name: "MYSQL_PWD", ...password },
     { name: "REMOTE", value: ":gcs:acme-backups" },
-    { name: "RCLONE_CONFIG", value: "" },
+    { name: "RCLONE_CONFIG" },
     { name: "RCLONE_GCS_ENV_AUTH", value: "true" },
     { name: "RCLONE_GCS_BUCKET_POLICY_ONLY", value: "true" },
     { name: "RCLONE_GCS_NO_CHECK_BUCKET", value: "true" },
@@ -229,8 +229,8 @@ describe("MySqlBackups", () => {
 
   it("restores one as root when somebody asks, once, and never by itself", async () => {
     const login = environment({ value: "root" }, from("db-credentials", "rootpassword"), [
-      { name: "BACKUP", value: "" },
-      { name: "CONFIRM", value: "" },
+      { name: "BACKUP" },
+      { name: "CONFIRM" },
     ]);
     assert.deepEqual((await of())["CronJob b-mysql-restore"], {
       apiVersion: "batch/v1",

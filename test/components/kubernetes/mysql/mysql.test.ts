@@ -229,7 +229,6 @@ describe("MySql", () => {
         podSelector: { matchLabels: selector },
         policyTypes: ["Ingress", "Egress"],
         ingress: [{ from: [{ podSelector: clients }], ports }],
-        egress: [],
       }),
     );
     assert.deepEqual(
