@@ -211,6 +211,8 @@ const asData = ({ data, stringData = data, ...inputs }: Inputs): Inputs => ({
 
 /** By type: inputs as the provider turns them before the engine shows them. */
 const turned: Record<string, (inputs: Inputs) => Inputs> = {
+  // Which plugin it is, the engine says.
+  "pulumi:providers:kubernetes": ({ __internal, version, ...inputs }) => inputs,
   // An URL may hold a token, so it is a secret to the provider.
   "github:index/repositoryWebhook:RepositoryWebhook": ({ configuration, ...inputs }) => ({
     ...inputs,
