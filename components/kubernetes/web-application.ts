@@ -197,8 +197,8 @@ function deployment(
       spec: {
         ...(replicas !== undefined && { replicas }),
         selector: { matchLabels },
-        // A pod goes when another one serves.
-        strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+        // A pod goes when another one serves; of many some at a time, or a rollout would take minutes for each.
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: "25%" } },
         minReadySeconds: 10,
         progressDeadlineSeconds: 300,
         revisionHistoryLimit: 10,

@@ -12,8 +12,8 @@ export const backupSize: Size = { cpu: "250m", memory: "512Mi" };
 export function quotaOf({ application, replicas, database, generation }: EnvironmentSize) {
   const most = typeof replicas === "number" ? replicas : replicas.max;
   const pods = [
-    // One more while a version takes another's place, and the canary.
-    ...Array.from({ length: most + 2 }, () => application),
+    // A quarter more while a version takes another's place, and the canary.
+    ...Array.from({ length: most + Math.ceil(most / 4) + 1 }, () => application),
     database,
     generation,
     // A backup and a restore.

@@ -222,14 +222,14 @@ describe("npm run render", () => {
       const text = readFileSync(file, "utf8");
       writeFileSync(
         file,
-        `${text}  esteira:secrets:\n    equidade:\n      DEPLOY_TRIGGER_TOKEN:\n        secure: v1:canary-ciphertext\n`,
+        `${text}  esteira:secrets:\n    equidade:\n      DEPLOY_TRIGGER_TOKEN:\n        secure: v1:sealed-4711-ciphertext\n`,
       );
       const { status, stdout, stderr } = runCopy();
       writeFileSync(file, text);
       assert.equal(status, 0, stderr);
       assert.match(stdout, /\n {2}given {4}equidade\.DEPLOY_TRIGGER_TOKEN: /);
       const all = [stdout, stderr, ...textsIn(join(copy, "rendered/prod")).values()].join("\n");
-      assert.ok(!all.includes("canary"));
+      assert.ok(!all.includes("sealed-4711"));
     });
   });
 });

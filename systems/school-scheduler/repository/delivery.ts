@@ -82,7 +82,8 @@ export const deployment = (
         ...target,
         ...rollout,
         smokePaths: config.smoke as `/${string}`[],
-        seconds: { watch: config.watchMinutes * 60 },
+        // With ten pods, each of which takes its time to start.
+        seconds: { rollout: 600, watch: config.watchMinutes * 60 },
       }),
       ...(tests.length > 0
         ? [

@@ -106,7 +106,7 @@ describe("WebApplication", () => {
     spec: {
       ...replicas,
       selector: { matchLabels: { ...selector, track } },
-      strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: "25%" } },
       minReadySeconds: 10,
       progressDeadlineSeconds: 300,
       revisionHistoryLimit: 10,

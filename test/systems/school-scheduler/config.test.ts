@@ -192,7 +192,7 @@ describe("school-scheduler's config", () => {
       "limits.memory": `${3 * 256 + 1024 + 512 + 2 * 512 + 128}Mi`,
       persistentvolumeclaims: "2",
     });
-    assert.equal(quotaOf(sizes.large).pods, "16");
+    assert.equal(quotaOf(sizes.large).pods, "18");
   });
 
   it("waits longer in prod, and keeps what it has", () => {

@@ -117,7 +117,7 @@ describe("school-scheduler", () => {
   });
 
   it("lets nobody but the application, the generation and the backups reach the database", () => {
-    const { spec } = ofType(declared.prod, "NetworkPolicy")["school-scheduler-mysql-mysql"] as { spec: Inputs };
+    const { spec } = ofType(declared.prod, "NetworkPolicy")["school-scheduler-mysql-policy"] as { spec: Inputs };
     assert.deepEqual(spec["ingress"], [
       {
         from: [
