@@ -1,5 +1,5 @@
 import { Provider } from "@pulumi/kubernetes";
-import { ComponentResource, type ComponentResourceOptions, type Input, secret } from "@pulumi/pulumi";
+import { ComponentResource, type ComponentResourceOptions, type Input, type Resource, secret } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import type { SystemFacts } from "../../audit/schema.ts";
 import { arrival, filesOf } from "../../components/github/delivered-file.ts";
@@ -9,7 +9,7 @@ import { IsolatedNamespace } from "../../components/kubernetes/isolated-namespac
 import { Monitoring } from "../../components/kubernetes/monitoring/monitoring.ts";
 import { MySqlBackups } from "../../components/kubernetes/mysql/backups.ts";
 import { MySql } from "../../components/kubernetes/mysql/mysql.ts";
-import { backupName } from "../../components/kubernetes/mysql/names.ts";
+import { backupName, mysqlName } from "../../components/kubernetes/mysql/names.ts";
 import { pullSecret } from "../../components/kubernetes/pull-secret.ts";
 import { rolloutRules, setImageRules } from "../../components/kubernetes/rollout/steps.ts";
 import { ScheduledTask } from "../../components/kubernetes/scheduled-task.ts";
@@ -60,7 +60,10 @@ export class SchoolScheduler extends ComponentResource {
     );
     const inside = { parent: this, provider, dependsOn: [...space.ready] };
     const database = this.database(name, args, inside);
-    this.workloads(name, args, { ...inside, dependsOn: [...space.ready, ...database.ready] });
+    const workloads = this.workloads(name, args, database, {
+      ...inside,
+      dependsOn: [...space.ready, ...database.ready],
+    });
     this.monitoring(name, args, inside);
     const access = this.deployer(name, args, inside);
     const secrets = secretsOf(
@@ -79,8 +82,8 @@ export class SchoolScheduler extends ComponentResource {
         rulesets: rulesets(config),
         files: filesOf(files),
       },
-      // Once the workflow is there it may run, and then does what its Role lets it.
-      { parent: this, dependsOn: [...(access?.ready ?? [])] },
+      // Once the workflow is there it may run, and then wants to find what it rolls out and may.
+      { parent: this, dependsOn: [...workloads, ...(access?.ready ?? [])] },
     );
     this.facts = factsOf(args, files, access);
     this.registerOutputs();
@@ -124,8 +127,13 @@ export class SchoolScheduler extends ComponentResource {
     return mysql;
   }
 
-  private workloads(name: string, { config, secrets }: SchoolSchedulerArgs, opts: ComponentResourceOptions): void {
-    const { namespace, sizes, image, registryUser, database, environment } = config;
+  private workloads(
+    name: string,
+    { config, secrets }: SchoolSchedulerArgs,
+    { host, port, database, secrets: { credentials } }: MySql,
+    opts: ComponentResourceOptions,
+  ): Resource[] {
+    const { namespace, sizes, image, registryUser, environment } = config;
     if (registryUser) {
       const registry = { host: "ghcr.io", user: registryUser, token: secrets["GHCR_TOKEN"]! };
       pullSecret(`${name}-registry`, { ...registry, namespace, secretName: pullSecretName }, opts);
@@ -135,13 +143,13 @@ export class SchoolScheduler extends ComponentResource {
       partOf,
       image,
       pullSecret: registryUser && pullSecretName,
-      env: { ...config.env, DB_HOST: "mysql", DB_PORT: "3306", DB_NAME: database.name },
+      env: { ...config.env, DB_HOST: host, DB_PORT: String(port), DB_NAME: database },
       secretEnv: {
-        DB_USER: { secret: "db-credentials", key: "user" },
-        DB_PASSWORD: { secret: "db-credentials", key: "password" },
+        DB_USER: { secret: credentials, key: "user" },
+        DB_PASSWORD: { secret: credentials, key: "password" },
       },
     };
-    new WebApplication(
+    const serving = new WebApplication(
       `${name}-application`,
       {
         ...common,
@@ -156,11 +164,12 @@ export class SchoolScheduler extends ComponentResource {
       opts,
     );
     const { command, schedule, timeZone } = config.generation;
-    new ScheduledTask(
+    const generating = new ScheduledTask(
       `${name}-generation`,
       { ...common, task: generation, command, schedule, timeZone, size: sizes.generation },
       opts,
     );
+    return [serving, generating];
   }
 
   private monitoring(name: string, { config }: SchoolSchedulerArgs, opts: ComponentResourceOptions): void {
@@ -175,7 +184,7 @@ export class SchoolScheduler extends ComponentResource {
         partOf,
         application: { deployment: application, service: application, port: "http" },
         metrics: metricsPath === undefined ? undefined : { path: metricsPath },
-        database: { statefulSet: "mysql" },
+        database: { statefulSet: mysqlName },
         backup: pause === undefined ? undefined : { cronJob: backupName, maxAgeHours: pause + graceHours },
         prometheus: { namespace: prometheus, labels: { release } },
       },

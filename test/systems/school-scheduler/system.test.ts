@@ -270,7 +270,10 @@ describe("school-scheduler", () => {
     );
     for (const each of bounds) assert.ok(waitsFor("school-scheduler-mysql").includes(each), each);
     assert.ok(waitsFor("school-scheduler-application").includes("school-scheduler-mysql-set"));
-    assert.ok(waitsFor("school-scheduler-repository").includes("school-scheduler-deployer-binding"));
+    const before = waitsFor("school-scheduler-repository");
+    for (const each of ["deployer-binding", "application-deployment", "generation-job"]) {
+      assert.ok(before.includes(`school-scheduler-${each}`), before.join());
+    }
   });
 
   it("goes to a cluster of its own where the file names its context", async () => {
