@@ -47,6 +47,8 @@ const paths = { data: "/var/lib/mysql", run: "/var/run/mysqld", tmp: "/tmp" };
  * 2. `kubectl delete statefulset mysql --cascade=orphan`, which leaves the pod alone;
  * 3. `storage.size: 20Gi`, and `pulumi up --refresh`: it makes the StatefulSet again, which takes over pod and volume.
  *
+ * **Another database or user** is refused likewise: they are made at the first start. Make them in MySQL in the place of step 1.
+ *
  * **A volume outlives** its StatefulSet, and the passwords stand in it: the users are made at the first start. Where it is kept
  * and the stack's own passwords are not, nobody can log in; so the namespace goes with the database, or neither.
  * @throws Error when the memory is too little
@@ -116,6 +118,9 @@ export class MySql extends ComponentResource {
     const podManagementPolicy = "OrderedReady";
     const madeWith = {
       namespace,
+      // Made at the first start, and looked at by none after it.
+      database,
+      user,
       "storage.size": size,
       "storage.storageClass": storageClass ?? "the cluster's own",
       serviceName: mysqlName,
@@ -296,13 +301,13 @@ max-allowed-packet = 1G
 
 const digest = (text: string) => createHash("sha256").update(text).digest("hex");
 
-/** What to do about another volume. */
+/** What to do about another volume, database or user. */
 const mendOf = ({ namespace, storage: { size } }: MySqlArgs): string => {
   const patch = JSON.stringify({ spec: { resources: { requests: { storage: size } } } });
   const kubectl = `kubectl --namespace ${namespace}`;
   return [
-    "Take the change back, or for a bigger volume, while the database runs on:",
-    `1. ${kubectl} patch pvc data-${mysqlName}-0 --patch '${patch}'`,
+    "Take the change back, or while the database runs on:",
+    `1. for a bigger volume: ${kubectl} patch pvc data-${mysqlName}-0 --patch '${patch}'; for another database or user: make it in MySQL`,
     `2. ${kubectl} delete statefulset ${mysqlName} --cascade=orphan`,
     "3. pulumi up --refresh",
   ].join("\n");

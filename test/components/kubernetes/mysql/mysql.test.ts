@@ -52,6 +52,8 @@ describe("MySql", () => {
       annotations: {
         "esteira/made-with": JSON.stringify({
           namespace: "shop-prod",
+          database: "shop",
+          user: "app",
           "storage.size": "10Gi",
           "storage.storageClass": "fast",
           serviceName: "mysql",
