@@ -168,7 +168,7 @@ describe("python-api's config", () => {
   describe("is refused by the program alone where a schema cannot say it", () => {
     const at = (key: string) => `esteira:python-api.${key}: `;
     const cron =
-      "expected a schedule in cron's five fields which Argo CD reads likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
+      "expected a schedule in cron's five fields which Kubernetes and Argo CD read likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
     const hours = "expected at most 24 hours from now: ";
     itRefusesAlone(
       {
