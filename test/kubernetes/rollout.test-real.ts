@@ -10,7 +10,7 @@ import { Delivery } from "./delivery.ts";
 import { canary, image, name, type Options, old, type Run, Shop } from "./shop.ts";
 
 /** So many at a time: more would have each wait for the others' programs. */
-const atOnce = 7;
+const atOnce = 3;
 const missing = "missing.invalid/shop:v2";
 const minute = 400;
 /** Pods are not available before, so that a rollout takes its time. */
@@ -189,7 +189,7 @@ describe("rollout.py at a real API server", function () {
     assert.match(run.annotation, /shop: ImagePullBackOff Back-off pulling image/);
     await shop.runs(old);
   });
-  scenario("goes back once a rollout does not progress", { spec: { progressDeadlineSeconds: 1 } }, async (shop) => {
+  scenario("goes back once a rollout does not progress", { spec: { progressDeadlineSeconds: 10 } }, async (shop) => {
     await shop.runs(old);
     const run = shop.deploy({ IMAGE: missing, ROLLOUT_SECONDS: "60" });
     assert.equal(await run.ended, 1);
@@ -241,7 +241,7 @@ describe("rollout.py at a real API server", function () {
   scenario("gives an ingress its time", { smokePaths: ["/api"] }, async (shop) => {
     let count = 0;
     shop.answer = (path) => (path === "/api" && count++ < 3 ? 503 : 200);
-    await ends(shop.deploy(), 0, /Deployed/, "deployed");
+    await ends(shop.deploy({ SMOKE_SECONDS: "30" }), 0, /Deployed/, "deployed");
   });
   scenario("goes back where what it needs is not ready", { ready: ["statefulset/mysql"] }, async (shop) => {
     await shop.client.request("PATCH", shop.path("statefulsets/mysql/scale"), { spec: { replicas: 0 } }, merge);
