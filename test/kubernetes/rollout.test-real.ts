@@ -406,7 +406,7 @@ describe("rollout.py at a real API server", function () {
 
   scenario(
     "is not misled by the deadline that an earlier one missed",
-    { spec: { progressDeadlineSeconds: 1 } },
+    { spec: { progressDeadlineSeconds: 10 } },
     async (shop) => {
       await shop.runs(old);
       await shop.setImage("missing.invalid/shop:v1b");
