@@ -52,12 +52,15 @@ export const goCron = cron
     expected("a schedule that comes, which 0 0 30 2 * never does"),
   );
 
-/** A whole cycle of leap years. */
-const cycle = 4 * 366 * 24 * 3_600_000;
+const day = 24 * 3_600_000;
+
+/** After which a schedule begins again: one that names neither days nor months after a week, any other after the leap years. */
+const cycleOf = (schedule: string): number => (/^\S+ +\S+ +\* +\* /.test(schedule) ? 7 * day : 4 * 366 * day);
 
 /** The longest time from one start of a schedule to the next, in milliseconds, on the clock of UTC. @param schedule one that comes */
 export function longestPause(schedule: string): number {
   const first = nextStart(schedule, Date.UTC(2024, 0))!;
+  const cycle = cycleOf(schedule);
   let [start, longest] = [first, 0];
   // One that comes often shows all that it has within some thousand starts.
   for (let starts = 0; starts < 3000 && start - first < cycle; starts++) {

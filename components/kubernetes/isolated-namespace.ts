@@ -1,6 +1,6 @@
 import { core, networking, type types } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Resource } from "@pulumi/pulumi";
-import { resources, type Size } from "./pods.ts";
+import { inNamespace, resources, type Size } from "./pods.ts";
 
 /** Arguments of {@link IsolatedNamespace}. */
 export interface IsolatedNamespaceArgs {
@@ -90,7 +90,7 @@ const restricted = Object.fromEntries(
 const dns: types.input.networking.v1.NetworkPolicyEgressRule = {
   to: [
     {
-      namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+      ...inNamespace("kube-system"),
       podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
     },
     // A cache on each node, where a cluster has one, answers at this address. https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/

@@ -58,6 +58,11 @@ export const labelsOf = (name: string, component: string, partOf: string) => {
   };
 };
 
+/** A peer of a NetworkPolicy: every pod of a namespace. */
+export const inNamespace = (namespace: string) => ({
+  namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+});
+
 /** What a container finds in its environment. */
 export interface EnvArgs {
   /** Environment variables. @default none */
@@ -66,11 +71,11 @@ export interface EnvArgs {
   secretEnv?: Readonly<Record<string, { secret: string; key: string }>>;
 }
 
+/** What a variable is that stands in a Secret. */
+export const fromSecret = (secret: string, key: string) => ({ valueFrom: { secretKeyRef: { name: secret, key } } });
+
 /** The variables as a container lists them. */
 export const envOf = ({ env = {}, secretEnv = {} }: EnvArgs): EnvVar[] => [
   ...Object.entries(env).map(([name, value]) => ({ name, value })),
-  ...Object.entries(secretEnv).map(([name, { secret, key }]) => ({
-    name,
-    valueFrom: { secretKeyRef: { name: secret, key } },
-  })),
+  ...Object.entries(secretEnv).map(([name, { secret, key }]) => ({ name, ...fromSecret(secret, key) })),
 ];

@@ -1,6 +1,15 @@
 import { apps, autoscaling, core, networking, policy } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions } from "@pulumi/pulumi";
-import { type EnvArgs, envOf, labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "./pods.ts";
+import {
+  type EnvArgs,
+  envOf,
+  inNamespace,
+  labelsOf,
+  resources,
+  restrictedContainer,
+  restrictedPod,
+  type Size,
+} from "./pods.ts";
 
 /** How many pods: always as many, or as the load wants it. */
 export type Replicas =
@@ -258,10 +267,6 @@ function deployment(
     opts,
   );
 }
-
-const inNamespace = (namespace: string) => ({
-  namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
-});
 
 /** Who may call: the Ingress' controller, else the API server, by whose proxy its health is asked for. */
 const callers = (ingress?: IngressArgs) => inNamespace(ingress?.controllerNamespace ?? "kube-system");

@@ -12,6 +12,7 @@ import {
 import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { pythonChecks, pythonVersion } from "../../components/github/python-checks.ts";
 import { bucketName, projectId, projectNumber, region } from "../../components/google/names.ts";
+import { leastMemory } from "../../components/kubernetes/mysql/names.ts";
 import {
   hostName,
   kubernetesContext,
@@ -283,9 +284,6 @@ export const secretsOf = ({ registryUser }: SchoolSchedulerConfig): Record<strin
 /** It declares objects in a cluster, which may be another than that of the stack's other systems. */
 export const usesKubernetes = ({ context }: SchoolSchedulerConfig): boolean => context === undefined;
 
-/** With less the server has no memory for a page of the database. */
-const leastDatabaseMemory = 1024;
-
 const day = 24 * 3_600_000;
 
 /** What is wrong with it in this stack. */
@@ -297,10 +295,10 @@ export function problemsIn(config: SchoolSchedulerConfig): Problem[] {
   if (sizes.replicas === 0 && environment === "prod") {
     problem("replicas", "found 0 in prod; expected at least 1: nobody would be served");
   }
-  if (mebibytes(sizes.database.memory) < leastDatabaseMemory) {
+  if (mebibytes(sizes.database.memory) < leastMemory) {
     problem(
       "database.memory",
-      `${found(sizes.database.memory)}; expected ${leastDatabaseMemory}Mi at least, with less MySQL does not start`,
+      `${found(sizes.database.memory)}; expected ${leastMemory}Mi at least, with less MySQL does not start`,
     );
   }
   if (isLast && !ingress) {

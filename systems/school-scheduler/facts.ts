@@ -5,6 +5,7 @@ import type { Deployer } from "../../components/kubernetes/deployer.ts";
 import { backupCredentialsName, credentialsName, mysqlName } from "../../components/kubernetes/mysql/names.ts";
 import type { SchoolSchedulerArgs } from "./config.ts";
 import {
+  addressOf,
   application,
   gateEnvironment,
   kubeconfigSecret,
@@ -19,14 +20,15 @@ export function factsOf(
   files: readonly DeliveredFile[],
   access: Pick<Deployer, "subject" | "lasting"> | undefined,
 ): SystemFacts {
-  const { environment, namespace, context, branch, ingress, database, backup } = config;
+  const { environment, namespace, context, branch, database, backup } = config;
+  const url = addressOf(config);
   const repository = `${hub.owner}/${config.repository}`;
   const made = (name: string, destination: string) => ({ name, destination, origin: "made by the program" as const });
   const inRepository = `environment ${environment} of ${repository}`;
   return {
     ...nothing,
     projects: backup ? [backup.project] : [],
-    endpoints: ingress ? [{ name: application, url: `https://${ingress.host}`, invokers: ["allUsers"] }] : [],
+    endpoints: url ? [{ name: application, url, invokers: ["allUsers"] }] : [],
     secrets: [
       ...Object.keys(secrets).map((name) => ({
         name,

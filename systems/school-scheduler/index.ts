@@ -66,7 +66,7 @@ export class SchoolScheduler extends ComponentResource {
     });
     this.monitoring(name, args, inside);
     const access = this.deployer(name, args, inside);
-    const secrets = secretsOf(
+    const secrets = secretsByPlace(
       environment,
       this.testSecrets(name, environment),
       access ? { [kubeconfigSecret(environment)]: access.kubeconfig } : {},
@@ -227,7 +227,7 @@ export class SchoolScheduler extends ComponentResource {
 type Secrets = Readonly<Record<string, Input<string>>>;
 
 /** Whose secrets dev's tests have is everybody's who may push: its environment is closed to pull requests. */
-const secretsOf = (environment: Environment, tests: Secrets, deployment: Secrets) =>
+const secretsByPlace = (environment: Environment, tests: Secrets, deployment: Secrets) =>
   environment === "dev"
     ? { repository: tests, environment: deployment }
     : { repository: {}, environment: { ...deployment, ...tests } };

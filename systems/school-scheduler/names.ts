@@ -14,6 +14,10 @@ export const application = "school-scheduler";
 /** Name of the CronJob that generates schedules. */
 export const generation = `${application}-generation`;
 
+/** Where it answers from outside. */
+export const addressOf = ({ ingress }: Pick<SchoolSchedulerConfig, "ingress">): string | undefined =>
+  ingress && `https://${ingress.host}`;
+
 /** Name of the Role that the workflow has in the namespace. */
 export const deployer = `${application}-deployer`;
 
@@ -40,19 +44,27 @@ export const testPasswordSecret = (environment: Environment): string => secretNa
 /** The environment in which somebody approves what preprod has tested, apart from the one that is deployed to. */
 export const gateEnvironment = "preprod-gate";
 
-/** Tells the branches and tags from which an environment may be deployed to. */
+/** Branches and tags by whose push an environment's workflow is started, and from which alone the environment may be deployed to. */
+type Refs = {
+  branches?: [string, ...string[]];
+  tags?: [string, ...string[]];
+};
+
+/** The {@link Refs} of an environment, as GitHub's filters and deployment policies have them. */
 export const refsOf = ({
   environment,
   branch,
   developBranch,
-}: Pick<SchoolSchedulerConfig, "environment" | "branch" | "developBranch">): { branches: string[]; tags: string[] } =>
-  ({
+}: Pick<SchoolSchedulerConfig, "environment" | "branch" | "developBranch">): Refs => {
+  const refs: Record<Environment, Refs> = {
     // No pull request's: its branch brings a workflow of its own, which could read what the environment holds.
-    dev: { branches: [developBranch], tags: [] },
-    homolog: { branches: ["release/*", "homolog"], tags: [] },
+    dev: { branches: [developBranch] },
+    homolog: { branches: ["release/*", "homolog"] },
     preprod: { branches: [branch], tags: ["preprod/*"] },
-    prod: { branches: [], tags: ["v*"] },
-  })[environment];
+    prod: { tags: ["v*"] },
+  };
+  return refs[environment];
+};
 
 /**
  * A test's name as GitHub shows it. Only dev's is a check: what homolog says of a release branch would otherwise answer for the

@@ -1,6 +1,6 @@
 import { apiextensions, core, networking } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions } from "@pulumi/pulumi";
-import { labelsOf } from "../pods.ts";
+import { inNamespace, labelsOf } from "../pods.ts";
 import { alertsOf } from "./alerts.ts";
 import { dashboardOf } from "./dashboard.ts";
 import type { PrometheusRuleSpec, ServiceMonitorSpec } from "./kinds.ts";
@@ -88,13 +88,7 @@ export class Monitoring extends ComponentResource {
             policyTypes: ["Ingress"],
             ingress: [
               {
-                from: [
-                  {
-                    namespaceSelector: {
-                      matchLabels: { "kubernetes.io/metadata.name": prometheus.namespace ?? "monitoring" },
-                    },
-                  },
-                ],
+                from: [inNamespace(prometheus.namespace ?? "monitoring")],
                 ports: [{ port, protocol: "TCP" }],
               },
             ],

@@ -3,7 +3,7 @@ import { batch, core, networking, type types } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type CustomResourceOptions } from "@pulumi/pulumi";
 import { textBeside } from "../../beside.ts";
 import { grant } from "../../google/grant.ts";
-import { labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
+import { fromSecret, labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
 import type { MySql } from "./mysql.ts";
 import { backupName, restoreName } from "./names.ts";
 
@@ -223,7 +223,7 @@ function bucketArgs({
 
 function podSpec({ mysql, bucket, size = defaultSize }: MySqlBackupsArgs, object: string, of: Container) {
   const { credentials, env = [] } = of;
-  const from = (key: string) => ({ valueFrom: { secretKeyRef: { name: credentials.name, key } } });
+  const from = (key: string) => fromSecret(credentials.name, key);
   const tool = { name: "rclone", mountPath: rcloneFolder };
   return {
     serviceAccountName: object,

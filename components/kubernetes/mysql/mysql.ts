@@ -4,9 +4,17 @@ import { ComponentResource, type ComponentResourceOptions, type Resource } from 
 import { RandomPassword } from "@pulumi/random";
 import { textBeside } from "../../beside.ts";
 import { mebibytes } from "../../quantities.ts";
-import { labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
+import { envOf, labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
 import { fixedKey, fixedOptions, fixedText } from "./fixed.ts";
-import { backupCredentialsName, backupName, credentialsName, mysqlName, mysqlPort, restoreName } from "./names.ts";
+import {
+  backupCredentialsName,
+  backupName,
+  credentialsName,
+  leastMemory,
+  mysqlName,
+  mysqlPort,
+  restoreName,
+} from "./names.ts";
 
 /** Arguments of {@link MySql}. */
 export interface MySqlArgs {
@@ -197,7 +205,6 @@ export class MySql extends ComponentResource {
 type PodSpec = core.v1.PodArgs["spec"];
 
 function podSpec({ image, database, size, user }: MySqlArgs): PodSpec {
-  const from = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } });
   const probe = (
     command: string,
     seconds: { periodSeconds: number; timeoutSeconds: number; failureThreshold: number },
@@ -221,14 +228,15 @@ function podSpec({ image, database, size, user }: MySqlArgs): PodSpec {
         image,
         imagePullPolicy: "Always",
         // At the first start these make the users; afterwards they only tell the probes who to be.
-        env: [
-          { name: "MYSQL_DATABASE", value: database },
-          { name: "MYSQL_USER", value: user },
-          { name: "MYSQL_PASSWORD", ...from(credentialsName, "password") },
-          { name: "MYSQL_ROOT_PASSWORD", ...from(credentialsName, "rootpassword") },
-          { name: "BACKUP_USER", ...from(backupCredentialsName, "user") },
-          { name: "BACKUP_PASSWORD", ...from(backupCredentialsName, "password") },
-        ],
+        env: envOf({
+          env: { MYSQL_DATABASE: database, MYSQL_USER: user },
+          secretEnv: {
+            MYSQL_PASSWORD: { secret: credentialsName, key: "password" },
+            MYSQL_ROOT_PASSWORD: { secret: credentialsName, key: "rootpassword" },
+            BACKUP_USER: { secret: backupCredentialsName, key: "user" },
+            BACKUP_PASSWORD: { secret: backupCredentialsName, key: "password" },
+          },
+        }),
         ports: [{ name: "mysql", containerPort: mysqlPort }],
         resources: resources(size),
         securityContext: restrictedContainer,
@@ -265,9 +273,6 @@ function podSpec({ image, database, size, user }: MySqlArgs): PodSpec {
     ],
   };
 }
-
-/** A server without a page of the database in its memory takes about half of it. */
-const leastMemory = 1024;
 
 /** What differs from the image's own configuration. @see https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html */
 function myCnf({ memory }: Size): string {

@@ -11,6 +11,9 @@ export const restoreName = "mysql-restore";
 
 export const mysqlPort = 3306;
 
+/** MiB of memory below which the server does not start: without a page of the database it takes about half of that. */
+export const leastMemory = 1024;
+
 /** The Secret of the application's user and of root: `user`, `password`, `rootpassword`. */
 export const credentialsName = "db-credentials";
 

@@ -1,8 +1,7 @@
-import { checkout } from "../../../components/github/actions.ts";
 import { ghcrImage } from "../../../components/github/names.ts";
 import { checkSteps, installSteps } from "../../../components/github/python-checks.ts";
 import { buildAndPush, credentials, logIn, setUpBuilder } from "../../../components/github/registry/steps.ts";
-import { runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
+import { checkOut, runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
 import type { ArcgisConfig } from "../config.ts";
 import { authSecret, environmentName, settingsPath, stagingBranches, tagPrefix } from "../names.ts";
 
@@ -18,8 +17,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
   const byBranch = (prod: string, staging: string) =>
     `\${{ github.ref_name == '${branch}' && '${prod}' || '${staging}' }}`;
   const image = `${ghcrImage(owner, config.repository)}:${byBranch(tagPrefix(config, "prod"), tagPrefix(config, "staging"))}-\${{ github.sha }}`;
-  const checkOut: Step = { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } };
-  const prepare: [Step, ...Step[]] = [checkOut, ...installSteps(config)];
+  const prepare: [Step, ...Step[]] = [checkOut(), ...installSteps(config)];
   return {
     name: "CI/CD",
     on: {
@@ -73,7 +71,7 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         permissions: { contents: "read", packages: "write" },
         outputs: { image: "${{ steps.image.outputs.reference }}", digest: "${{ steps.build.outputs.digest }}" },
         steps: [
-          checkOut,
+          checkOut(),
           setUpBuilder(),
           logIn(),
           {

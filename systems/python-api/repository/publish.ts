@@ -8,7 +8,14 @@ import {
   look,
   setUpBuilder,
 } from "../../../components/github/registry/steps.ts";
-import { type Job, runner, script, type Workflow } from "../../../components/github/workflow.ts";
+import {
+  checkOut,
+  inRepository,
+  type Job,
+  runner,
+  script,
+  type Workflow,
+} from "../../../components/github/workflow.ts";
 import type { Environment } from "../config.ts";
 
 /** Arguments of {@link publish}. */
@@ -74,7 +81,7 @@ const version = (args: PublishArgs): Job => {
   return {
     name: "version",
     // A fork's tags are no versions.
-    if: `github.repository == '${args.owner}/${args.repository}'`,
+    if: inRepository(args.owner, args.repository),
     "runs-on": runner,
     "timeout-minutes": 10,
     permissions: { contents: "read", packages: "read" },
@@ -118,11 +125,7 @@ const test = (args: PublishArgs): Job => ({
   "runs-on": runner,
   "timeout-minutes": 30,
   permissions: { contents: "read" },
-  steps: [
-    { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } },
-    ...installSteps(args),
-    ...checkSteps(args),
-  ],
+  steps: [checkOut(), ...installSteps(args), ...checkSteps(args)],
 });
 
 const publication = (args: PublishArgs): Job => {
@@ -141,7 +144,7 @@ const publication = (args: PublishArgs): Job => {
     steps: [
       // Again: tests and an approval may have taken long, and this job's token may read what it may write.
       look("look", looked(args, "needs.version")),
-      { name: "Check out", if: builds, uses: checkout.uses, with: { "persist-credentials": false } },
+      checkOut(builds),
       setUpBuilder(builds),
       logIn(builds),
       buildAndPush("build", {

@@ -1,6 +1,6 @@
 /** How a version gets to an environment's cluster. */
 import { installSteps } from "../../../components/github/python-checks.ts";
-import { type Job, runner, type Step } from "../../../components/github/workflow.ts";
+import { checkOut, type Job, runner, type Step } from "../../../components/github/workflow.ts";
 import { mysqlName } from "../../../components/kubernetes/mysql/names.ts";
 import {
   deploy,
@@ -10,14 +10,10 @@ import {
   setImage,
 } from "../../../components/kubernetes/rollout/steps.ts";
 import type { SchoolSchedulerConfig } from "../config.ts";
-import { application, generation, kubeconfigSecret } from "../names.ts";
-import { checkOut, type WorkflowArgs } from "./jobs.ts";
+import { addressOf, application, generation, kubeconfigSecret } from "../names.ts";
+import type { WorkflowArgs } from "./jobs.ts";
 
 type RolloutArgs = Parameters<typeof rolloutRules>[0];
-
-/** Where it answers from outside. */
-export const addressOf = ({ ingress }: SchoolSchedulerConfig): string | undefined =>
-  ingress && `https://${ingress.host}`;
 
 /** What is rolled out and looked at: by a workflow's step, and as far as its Role in the cluster lets it. */
 export function rolloutOf(config: SchoolSchedulerConfig): RolloutArgs {
@@ -87,7 +83,7 @@ export const deployment = (
       }),
       ...(tests.length > 0
         ? [
-            checkOut,
+            checkOut(),
             ...installSteps(config),
             ...tests,
             rollback({

@@ -1,8 +1,8 @@
 /** The jobs that the workflows of more than one environment have. */
-import { checkout, scanImage } from "../../../components/github/actions.ts";
+import { scanImage } from "../../../components/github/actions.ts";
 import { installSteps } from "../../../components/github/python-checks.ts";
 import { buildAndPush, type LookArgs, logIn, look, setUpBuilder } from "../../../components/github/registry/steps.ts";
-import { type Job, runner, type Step } from "../../../components/github/workflow.ts";
+import { checkOut, inRepository, type Job, runner, type Step } from "../../../components/github/workflow.ts";
 import type { SchoolSchedulerConfig } from "../config.ts";
 import { testName, testPasswordSecret } from "../names.ts";
 
@@ -14,19 +14,15 @@ export interface WorkflowArgs {
   image: string;
 }
 
-/** What is checked out leaves no token behind for what it runs. */
-export const checkOut: Step = { name: "Check out", uses: checkout.uses, with: { "persist-credentials": false } };
-
-/** Only the repository itself has images and environments; its forks have copies of its workflows. */
-export const ownRepository = ({ owner, config }: WorkflowArgs): string =>
-  `github.repository == '${owner}/${config.repository}'`;
+/** A job's `if`: in the repository itself. */
+export const ownRepository = ({ owner, config }: WorkflowArgs): string => inRepository(owner, config.repository);
 
 const job = ({ config }: WorkflowArgs, name: string, minutes: number, steps: Step[]): Job => ({
   name: testName(config.environment, name),
   "runs-on": runner,
   "timeout-minutes": minutes,
   permissions: { contents: "read" },
-  steps: [checkOut, ...steps] as [Step, ...Step[]],
+  steps: [checkOut(), ...steps] as [Step, ...Step[]],
 });
 
 const run = (commands: readonly string[], env?: Record<string, string>): Step[] =>
@@ -94,7 +90,7 @@ export const image = (
     outputs: { digest: "${{ steps.build.outputs.digest || steps.look.outputs.digest }}" },
     steps: [
       look("look", { image: name, tag, doneTag }),
-      { ...checkOut, if: builds },
+      checkOut(builds),
       setUpBuilder(builds),
       logIn(builds),
       buildAndPush("build", {

@@ -3,7 +3,7 @@ import { cosignInstaller } from "../../../components/github/actions.ts";
 import { giveTag, logIn, look } from "../../../components/github/registry/steps.ts";
 import { type Job, runner, type Step, script, type Workflow } from "../../../components/github/workflow.ts";
 import type { Environment } from "../config.ts";
-import { application, gateEnvironment, workflowPath } from "../names.ts";
+import { application, gateEnvironment, refsOf, workflowPath } from "../names.ts";
 import { deployment } from "./delivery.ts";
 import { image, integration, lint, ownRepository, scan, test, type WorkflowArgs } from "./jobs.ts";
 
@@ -33,7 +33,7 @@ const development = (args: WorkflowArgs): Workflow => {
   const isPush = `github.event_name == 'push' && ${ownRepository(args)}`;
   return {
     name: "CI/CD",
-    on: { push: { branches: [config.developBranch] }, pull_request: {} },
+    on: { push: refsOf(config), pull_request: {} },
     permissions: {},
     // Only the newest commit counts; a deployment that has begun is not cut off.
     concurrency: {
@@ -55,7 +55,7 @@ const homologation = (args: WorkflowArgs): Workflow => {
   const tag = `homolog-${run}`;
   return {
     name: "CI homolog",
-    on: { push: { branches: ["release/*", "homolog"] } },
+    on: { push: refsOf(args.config) },
     permissions: {},
     concurrency: inTurn("homolog"),
     jobs: {
@@ -75,7 +75,7 @@ const preproduction = (args: WorkflowArgs): Workflow => {
   const own = (job: Job) => onlyIf(ownRepository(args), job);
   return {
     name: "CI preprod",
-    on: { push: { branches: [config.branch], tags: ["preprod/*"] } },
+    on: { push: refsOf(config) },
     permissions: {},
     jobs: {
       lint: own(lint(args)),
@@ -135,7 +135,7 @@ const production = (args: WorkflowArgs): Workflow => {
   const digest = `${name}@\${{ steps.look.outputs.digest }}`;
   return {
     name: "CI prod",
-    on: { push: { tags: ["v*"] } },
+    on: { push: refsOf(config) },
     permissions: {},
     concurrency: inTurn("prod"),
     jobs: {
