@@ -15,7 +15,7 @@ ARGO_CD := .tools/argo-cd.stamp
 MYSQL := .tools/mysql.stamp
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' ':!rendered')
-WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.yml')
+WORKFLOWS = $(shell find rendered .github -path '*/workflows/*.y*ml')
 COMPOSE_FILES = $(shell find rendered -name compose.yml)
 # The machine's own Pulumi, else the pinned package's, which downloads one on first use.
 PULUMI := $(firstword $(filter-out $(CURDIR)/%,$(shell type -ap pulumi)) node_modules/.bin/pulumi)

@@ -11,10 +11,20 @@ import { dockerHost } from "./components/docker/names.ts";
 import { login } from "./components/github/names.ts";
 import type { RepositoryOwner } from "./components/github/owner.ts";
 import { kubernetesContext } from "./components/kubernetes/names.ts";
-import { expected, found, oneOf, type Problem, parse, unknownKey, whole } from "./components/schema.ts";
+import {
+  expected,
+  found,
+  oneOf,
+  type Problem,
+  parse,
+  type SecretSchema,
+  unknownKey,
+  whole,
+} from "./components/schema.ts";
 import * as arcgis from "./systems/arcgis/config.ts";
 import * as equidade from "./systems/equidade/config.ts";
 import * as pythonApi from "./systems/python-api/config.ts";
+import * as qivo from "./systems/qivo/config.ts";
 import * as schoolScheduler from "./systems/school-scheduler/config.ts";
 
 /** What a system's config module has. */
@@ -24,7 +34,7 @@ interface SystemConfig {
   /** Fills in what follows from the environment's name. */
   resolve(parsed: never, environment: string): object;
   /** The secrets that it asks a person for, and what each is for. */
-  secretsOf(config: never): Record<string, string>;
+  secretsOf(config: never): Record<string, string | SecretSchema>;
   /** The stacks that may have it. @default any */
   stacks?: readonly string[];
   /** Whether it puts something on the stack's Docker host. @default it does not */
@@ -36,10 +46,13 @@ interface SystemConfig {
 }
 
 /** Every system under the name of its key. */
-const systems = { arcgis, equidade, "python-api": pythonApi, "school-scheduler": schoolScheduler } satisfies Record<
-  string,
-  SystemConfig
->;
+const systems = {
+  arcgis,
+  equidade,
+  "python-api": pythonApi,
+  qivo,
+  "school-scheduler": schoolScheduler,
+} satisfies Record<string, SystemConfig>;
 type Systems = typeof systems;
 
 /** One stack's config, checked and complete. A system that the file does not name is undefined. */
@@ -52,13 +65,20 @@ export type StackConfig = {
   [Name in keyof Systems]?: { config: ReturnType<Systems[Name]["resolve"]>; secrets: Record<string, Output<string>> };
 };
 
-/** A secret that an `up` needs. */
+/** A secret that a stack's systems ask a person for. */
 export interface SecretNeed {
   /** Path below `esteira:secrets`, such as `equidade.DEPLOY_TRIGGER_TOKEN`. */
   path: string;
   purpose: string;
   given: boolean;
+  /** Whether an `up` goes on without it. */
+  optional: boolean;
+  /** Text of the form that it must have, with KEY where the secret is in it; undefined: any text. */
+  example?: string;
 }
+
+/** What stands for a secret where it is not known, in place of any text. */
+export const secretPlaceholder = "[secret]";
 
 /** All that is wrong with a stack's file. */
 export class ConfigError extends RunError {
@@ -108,7 +128,7 @@ export function readConfig(): StackConfig {
       message: `stands in clear text; set each again: ${setSecret(stack, "SYSTEM.NAME")}`,
     });
   }
-  for (const { path, purpose } of needs.filter(({ given }) => !given)) {
+  for (const { path, purpose } of needs.filter(({ given, optional }) => !given && !optional)) {
     problems.push({
       key: `esteira:secrets.${path}`,
       message: `missing; expected the ${purpose}: ${setSecret(stack, path)}`,
@@ -179,8 +199,20 @@ export function parseConfig(
     for (const key of Object.keys(values).filter((each) => !(each in wanted))) {
       problems.push({ key: `esteira:secrets.${name}.${key}`, message: unknownKey(key, Object.keys(wanted)) });
     }
-    for (const [key, purpose] of Object.entries(wanted))
-      needs.push({ path: `${name}.${key}`, purpose, given: key in values });
+    for (const [key, secretSchema] of Object.entries(wanted)) {
+      const path = `${name}.${key}`;
+      const {
+        purpose,
+        optional = false,
+        schema,
+        example,
+      }: SecretSchema = typeof secretSchema === "string" ? { purpose: secretSchema } : secretSchema;
+      needs.push({ path, purpose, given: key in values, optional, ...(example && { example }) });
+      const text = values[key];
+      if (schema && text !== undefined && text !== secretPlaceholder) {
+        problems.push(...parse(schema, `esteira:secrets.${path}`, text, true).problems);
+      }
+    }
   }
   for (const name of Object.keys(given).filter((each) => !(each in systems))) {
     problems.push({ key: `esteira:secrets.${name}`, message: unknownKey(name, names) });

@@ -58,10 +58,10 @@ function show({ stack, declaration: { resources }, files, findings, needs }: Ren
   for (const path of delivered.slice(0, 10)) console.log(`  ${path}`);
   if (delivered.length > 10) console.log(`  … and ${delivered.length - 10} more`);
   if (needs.length > 0) {
-    console.log(`\nSecrets that an \`up\` needs:`);
-    for (const { path, purpose, given } of needs) {
-      console.log(`  ${given ? "given  " : "missing"}  ${path}: ${purpose}`);
-      if (!given) console.log(`           ${setSecret(stack, path)}`);
+    console.log("\nSecrets:");
+    for (const { path, purpose, given, optional } of needs) {
+      console.log(`  ${given ? "given   " : optional ? "optional" : "missing "}  ${path}: ${purpose}`);
+      if (!given) console.log(`            ${setSecret(stack, path)}`);
     }
   }
   for (const { file, message } of findings) console.error(`\n${folder}/${file}: ${message}`);

@@ -43,6 +43,18 @@ export const whole = (min: number, max: number, what: string) => {
   return z.int({ error }).min(min, { error }).max(max, { error }).describe(sentence);
 };
 
+/** A secret that a person gives. */
+export interface SecretSchema {
+  /** What it is for, and what it must be able to do. */
+  purpose: string;
+  /** Whether all goes on without it, though less is done. @default it is needed */
+  optional?: boolean;
+  /** What its text must look like; no problem repeats it. @default any text */
+  schema?: z.ZodType<string>;
+  /** Text of that form, with KEY where the secret is in it. */
+  example?: string;
+}
+
 /** The candidate that a mistyped word most likely meant, if one is close. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: { word: string; distance: number } | undefined;

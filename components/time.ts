@@ -38,6 +38,12 @@ export function nextStart(schedule: string, after: number): number | undefined {
 
 const clocks = new Map<string, Cron>();
 
+/** Whether a schedule comes at all. */
+export const comes = (schedule: string): boolean => nextStart(schedule, Date.UTC(2024, 0)) !== undefined;
+
+/** What is expected of one that does not. */
+export const comingSentence = "a schedule that comes, which 0 0 30 2 * never does";
+
 const goCronSentence =
   "a schedule in cron's five fields which Kubernetes and Argo CD read likewise: Sunday is 0, and the first day of a range; every step is above 1; * in no list";
 
@@ -47,28 +53,26 @@ export const goCron = cron
     const [, , , , dayOfWeek = ""] = text.split(/ +/);
     return !/(^|[-,])0*7(?![0-9])|-sun/i.test(dayOfWeek) && !/\/0*1(?![0-9])|\*,|,\*/.test(text);
   }, expected(goCronSentence))
-  .refine(
-    (text) => nextStart(text, Date.UTC(2024, 0)) !== undefined,
-    expected("a schedule that comes, which 0 0 30 2 * never does"),
-  );
+  .refine(comes, expected(comingSentence));
 
 const day = 24 * 3_600_000;
 
 /** After which a schedule begins again: one that names neither days nor months after a week, any other after the leap years. */
 const cycleOf = (schedule: string): number => (/^\S+ +\S+ +\* +\* /.test(schedule) ? 7 * day : 4 * 366 * day);
 
-/** The longest time from one start of a schedule to the next, in milliseconds, on the clock of UTC. @param schedule one that comes */
-export function longestPause(schedule: string): number {
+/** The shortest and the longest time from one start of a schedule to the next, in milliseconds, on the clock of UTC. @param schedule one that comes */
+export function pauses(schedule: string): { shortest: number; longest: number } {
   const first = nextStart(schedule, Date.UTC(2024, 0))!;
   const cycle = cycleOf(schedule);
-  let [start, longest] = [first, 0];
+  let [start, shortest, longest] = [first, Number.POSITIVE_INFINITY, 0];
   // One that comes often shows all that it has within some thousand starts.
   for (let starts = 0; starts < 3000 && start - first < cycle; starts++) {
     const next = nextStart(schedule, start)!;
+    shortest = Math.min(shortest, next - start);
     longest = Math.max(longest, next - start);
     start = next;
   }
-  return longest;
+  return { shortest, longest };
 }
 
 const timeZoneSentence = "a time zone of the IANA database, such as America/Sao_Paulo";

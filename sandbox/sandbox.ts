@@ -7,7 +7,8 @@ import { runtime } from "@pulumi/pulumi";
 import { parse, stringify } from "yaml";
 import { Engine, root } from "../cli/engine.ts";
 import { type Declaration, declare } from "../cli/render/program.ts";
-import { readStackFile, secretPlaceholder } from "../cli/render/stack-file.ts";
+import { readStackFile } from "../cli/render/stack-file.ts";
+import { secretPlaceholder } from "../config.ts";
 import { Missing } from "./daemon.ts";
 import { standIns } from "./docker/stand-in-images.ts";
 import { type Part, starters, type World } from "./parts.ts";
@@ -94,8 +95,9 @@ export async function startSandbox(pulumi: string, stack: string, config = confi
     for (const { type, inputs } of sandbox.declaration.resources) {
       if (type === "pulumi:pulumi:StackReference") await referTo(sandbox, String(inputs["name"]));
     }
-    for (const { path } of readStackFile(folder, stack).needs) {
-      const value = canary();
+    for (const { path, optional, example = "KEY" } of readStackFile(folder, stack).needs) {
+      if (optional) continue;
+      const value = example.replace("KEY", canary());
       sandbox.canaries.set(path, value);
       await sandbox.engine.run(
         ["config", "set", "--stack", stack, "--secret", "--path", `esteira:secrets.${path}`],

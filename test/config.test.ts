@@ -612,6 +612,7 @@ describe("A stack's config", () => {
     assert.deepEqual(needs(arcgisWith({})), []);
     const need = {
       path: "arcgis.GHCR_TOKEN",
+      optional: false,
       purpose: "personal access token of puller with scope read:packages, which pulls the flows' images",
     };
     const config = withHost({ registryUser: "puller" });

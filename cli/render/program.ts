@@ -4,7 +4,8 @@ import { pathToFileURL } from "node:url";
 import { runtime } from "@pulumi/pulumi";
 import type resourceProto from "@pulumi/pulumi/proto/resource_pb.js";
 import type structProto from "google-protobuf/google/protobuf/struct_pb.js";
-import { type StackFile, secretPlaceholder } from "./stack-file.ts";
+import { secretPlaceholder } from "../../config.ts";
+import type { StackFile } from "./stack-file.ts";
 
 /** One resource as the program declares it. */
 export interface DeclaredResource {

@@ -2,10 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { nearest } from "../../components/schema.ts";
-import { parseConfig, type SecretNeed } from "../../config.ts";
-
-/** What stands in a secret's place where its value cannot be had. */
-export const secretPlaceholder = "[secret]";
+import { parseConfig, type SecretNeed, secretPlaceholder } from "../../config.ts";
 
 /** A stack's config as the engine would hand it to the program. */
 export interface StackFile {
@@ -13,7 +10,7 @@ export interface StackFile {
   config: Record<string, string>;
   /** Keys that hold a secret. */
   secretKeys: string[];
-  /** The secrets that an `up` needs, and whether the file has them. */
+  /** The secrets that its systems ask for, and whether the file has them. */
   needs: SecretNeed[];
 }
 
@@ -68,7 +65,7 @@ export function readStackFile(root: string, stack: string): StackFile {
   );
 
   const { needs } = parseConfig(config, stack);
-  const missing = needs.filter(({ given }) => !given);
+  const missing = needs.filter(({ given, optional }) => !given && !optional);
   if (missing.length > 0) {
     const secrets = JSON.parse(config["esteira:secrets"] ?? "{}") as Record<string, Record<string, unknown>>;
     for (const { path } of missing) {

@@ -33,4 +33,5 @@ export const setupGcloud = pin(
 );
 export const registryLogin = pin("docker/login-action", "4907a6ddec9925e35a0a9e82d7399ccc52663121", "v4.1.0");
 export const setupBuildx = pin("docker/setup-buildx-action", "37fe631027851001ddb9b187196cc803df7f5f0e", "v4.3.0");
+export const setupNode = pin("actions/setup-node", "820762786026740c76f36085b0efc47a31fe5020", "v7.0.0");
 export const setupPython = pin("actions/setup-python", "5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0");

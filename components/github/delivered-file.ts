@@ -1,6 +1,6 @@
 import type { Action } from "./actions.ts";
 import type { RepositoryDeliveryArgs } from "./repository-delivery.ts";
-import { actionsOf, renderWorkflow, type Workflow } from "./workflow.ts";
+import { actionsOf, type Findings, renderWorkflow, type Workflow } from "./workflow.ts";
 
 /** A file that a system puts into a repository. */
 export interface DeliveredFile {
@@ -10,10 +10,14 @@ export interface DeliveredFile {
   actions?: Action[];
 }
 
-/** A workflow's file. @param source where the workflow is made, for whoever reads the file */
-export const workflowFile = (path: string, workflow: Workflow, source: string): DeliveredFile => ({
+/**
+ * A workflow's file.
+ * @param source where the workflow is made, for whoever reads the file
+ * @param meant see {@link renderWorkflow}
+ */
+export const workflowFile = (path: string, workflow: Workflow, source: string, meant?: Findings): DeliveredFile => ({
   path,
-  text: renderWorkflow(workflow, source),
+  text: renderWorkflow(workflow, source, meant),
   actions: actionsOf(workflow),
 });
 

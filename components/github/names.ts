@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { expected, oneOf, pattern, whole } from "../schema.ts";
+import { comes, comingSentence, cron, pauses } from "../time.ts";
 
 /** The login of a user or an organisation. */
 export const login = pattern(
@@ -35,6 +36,18 @@ export const command = pattern(
 
 /** A repository's image in GitHub's registry, without a tag: GHCR takes no capitals. */
 export const ghcrImage = (owner: string, repository: string): string => `ghcr.io/${owner}/${repository}`.toLowerCase();
+
+const fiveMinutes = 5 * 60_000;
+
+/** When GitHub starts a workflow by itself, in UTC. @see https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#schedule */
+export const schedule = cron
+  .refine(comes, { ...expected(comingSentence), abort: true })
+  .refine(
+    (text) => pauses(text).shortest >= fiveMinutes,
+    expected(
+      "a schedule with five minutes at least between two starts, such as 7,37 * * * *: GitHub starts none oftener",
+    ),
+  );
 
 /** Straight to the branch, or by a pull request. */
 export const via = oneOf(["push", "pull-request"], "how files reach a repository");

@@ -1,9 +1,9 @@
 /** What a Python repository is tested by: keys of a config, and the steps that come of them. */
 import { z } from "zod";
-import { pattern } from "../schema.ts";
+import { pattern, whole } from "../schema.ts";
 import { setupPython } from "./actions.ts";
-import { command } from "./names.ts";
-import type { Step } from "./workflow.ts";
+import { command, repositoryPath } from "./names.ts";
+import { type Step, script } from "./workflow.ts";
 
 /** A version of Python. YAML reads 3.10 as 3.1. */
 export const pythonVersion = pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"');
@@ -37,3 +37,30 @@ export const installSteps = ({ python, install }: Pick<PythonChecks, "python" | 
 
 /** The checks, each a step. */
 export const checkSteps = ({ checks }: Pick<PythonChecks, "checks">): Step[] => checks.map((run): Step => ({ run }));
+
+/** Key of a config schema: a file of tests, and how many of them must pass. */
+export const countedSuite = z.strictObject(
+  {
+    name: pattern(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,49}$/, "a suite's name: letters, digits, blanks, '.', '_' or '-'"),
+    path: repositoryPath.describe("Its file or folder, for pytest"),
+    tests: whole(1, 100_000, "how many of its tests must pass"),
+  },
+  { error: () => "an object with `name`, `path` and `tests`" },
+);
+
+/** {@link countedSuite} as a config has it. */
+export type CountedSuite = z.output<typeof countedSuite>;
+
+/** Runs a suite, and fails where fewer tests pass than are expected: else nobody notices one that vanished or is skipped. */
+export const countedSuiteSteps = ({ name, path, tests }: CountedSuite): [Step, Step] => {
+  const REPORT = `\${{ runner.temp }}/${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.xml`;
+  return [
+    { name, env: { SUITE: path, REPORT }, run: 'python -m pytest -v --junitxml="$REPORT" "$SUITE"' },
+    {
+      name: `Count ${name}`,
+      shell: "python",
+      env: { SUITE: name, EXPECTED: `${tests}`, REPORT },
+      run: script(import.meta.url, "./count_tests.py"),
+    },
+  ];
+};

@@ -1,5 +1,5 @@
 import type { GeneratedWorkflowTypes } from "@github-actions-workflow-ts/lib";
-import { Document, isScalar, Scalar, visit } from "yaml";
+import { Document, isMap, isScalar, Scalar, visit } from "yaml";
 import { textBeside } from "../beside.ts";
 import * as actions from "./actions.ts";
 
@@ -9,6 +9,9 @@ export type Workflow = Omit<GeneratedWorkflowTypes.Workflow, "jobs"> & { jobs: R
 export type Job = GeneratedWorkflowTypes.NormalJob;
 /** A step of a job. */
 export type Step = GeneratedWorkflowTypes.Step;
+
+/** What zizmor finds in a workflow though it is meant: the audit's name, by a key or a command of the file. @see https://docs.zizmor.sh/audits/ */
+export type Findings = Readonly<Record<string, string>>;
 
 /** The runner of every delivered workflow: a version, so that an image's upgrade is a change here and not a surprise. */
 export const runner = "ubuntu-24.04";
@@ -38,19 +41,26 @@ export const generatedFrom = (source: string): string =>
  * A workflow as the text of its file. Keys stay in the order in which they are written; scripts become
  * literal blocks; each action carries the version of its commit as a comment.
  * @param source where the workflow is made, for whoever reads the file
+ * @param meant what zizmor finds and is as it should be: its audit, by the key or the command that it finds it at
  * @throws Error when an action is used that {@link actions} does not pin
  */
-export function renderWorkflow(workflow: Workflow, source: string): string {
+export function renderWorkflow(workflow: Workflow, source: string, meant: Findings = {}): string {
   const document = new Document(workflow, { aliasDuplicateObjects: false });
   document.commentBefore = generatedFrom(source).replace(/^/gm, " ");
   visit(document, {
     Pair(_, { key, value }) {
+      if (isScalar(key) && isMap(value) && meant[String(key.value)]) {
+        // A comment counts on the line of its key.
+        value.flow = true;
+        value.comment = ` zizmor: ignore[${meant[String(key.value)]}]`;
+      }
       if (!isScalar(value) || typeof value.value !== "string") return;
       if (isScalar(key) && key.value === "uses" && !value.value.startsWith("./")) {
         const version = versions.get(value.value);
         if (!version) throw new Error(`${source}: ${value.value} is not pinned in components/github/actions.ts`);
         value.comment = ` ${version}`;
       }
+      if (meant[value.value]) value.comment = ` zizmor: ignore[${meant[value.value]}]`;
       if (value.value.includes("\n")) value.type = Scalar.BLOCK_LITERAL;
     },
   });

@@ -1,7 +1,7 @@
 /** Images that stand in for those of declared containers: they start, are healthy and end, and do nothing else. */
 import { basename, isAbsolute, join } from "node:path";
 import { computed, type DeclaredResource } from "../../cli/render/program.ts";
-import { secretPlaceholder } from "../../cli/render/stack-file.ts";
+import { secretPlaceholder } from "../../config.ts";
 import type { Image } from "./index.ts";
 
 /** What is read of a declared resource. */

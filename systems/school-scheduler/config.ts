@@ -25,7 +25,7 @@ import type { Size } from "../../components/kubernetes/pods.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
 import { cpu, mebibytes, memory, volumeSize } from "../../components/quantities.ts";
 import { expected, found, oneOf, type Problem, pattern, whole } from "../../components/schema.ts";
-import { goCron, longestPause, timeZone } from "../../components/time.ts";
+import { goCron, pauses, timeZone } from "../../components/time.ts";
 import { type EnvironmentSize, type SizeName, sizeNames, sizeOf, sizes } from "./sizes.ts";
 
 /** The environments, each the name of a stack. */
@@ -320,7 +320,7 @@ export function problemsIn(config: SchoolSchedulerConfig): Problem[] {
     );
   }
   if (backup) {
-    const pause = longestPause(backup.schedule) / day;
+    const pause = pauses(backup.schedule).longest / day;
     if (backup.keptDays <= pause) {
       problem(
         "backup.keptDays",

@@ -14,7 +14,7 @@ import { pullSecret } from "../../components/kubernetes/pull-secret.ts";
 import { rolloutRules, setImageRules } from "../../components/kubernetes/rollout/steps.ts";
 import { ScheduledTask } from "../../components/kubernetes/scheduled-task.ts";
 import { WebApplication } from "../../components/kubernetes/web-application.ts";
-import { longestPause } from "../../components/time.ts";
+import { pauses } from "../../components/time.ts";
 import type { Environment, SchoolSchedulerArgs, SchoolSchedulerConfig } from "./config.ts";
 import { factsOf } from "./facts.ts";
 import {
@@ -176,7 +176,7 @@ export class SchoolScheduler extends ComponentResource {
     const { namespace, monitoring, backup } = config;
     if (!monitoring) return;
     const { release, namespace: prometheus, metricsPath } = monitoring;
-    const pause = backup && Math.ceil(longestPause(backup.schedule) / 3_600_000);
+    const pause = backup && Math.ceil(pauses(backup.schedule).longest / 3_600_000);
     new Monitoring(
       `${name}-monitoring`,
       {

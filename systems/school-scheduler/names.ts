@@ -1,5 +1,5 @@
 import type { RulesetArgs } from "../../components/github/repository-delivery.ts";
-import { releasedVersions } from "../../components/github/rulesets.ts";
+import { defaultBranch, releasedVersions } from "../../components/github/rulesets.ts";
 import type { Environment, SchoolSchedulerConfig } from "./config.ts";
 
 /** The label of all that belongs together. */
@@ -80,30 +80,11 @@ export const checkNames = ({ pythons }: Pick<SchoolSchedulerConfig, "pythons">):
   "integration",
 ];
 
-/** Of GitHub Actions: nobody else can say that a check passed. */
-const githubActions = 15368;
-
 /** What a repository has once is prod's: who may change the branch, and that a version stays what it was. */
 export const rulesets = (config: SchoolSchedulerConfig): Readonly<Record<string, RulesetArgs>> =>
   config.environment === "prod"
     ? {
         ...releasedVersions,
-        [config.branch]: {
-          target: "branch",
-          conditions: { refName: { includes: ["~DEFAULT_BRANCH"], excludes: [] } },
-          rules: {
-            deletion: true,
-            nonFastForward: true,
-            pullRequest: {
-              requiredApprovingReviewCount: config.approvals,
-              dismissStaleReviewsOnPush: true,
-              requireLastPushApproval: config.approvals > 0,
-            },
-            requiredStatusChecks: {
-              strictRequiredStatusChecksPolicy: true,
-              requiredChecks: checkNames(config).map((context) => ({ context, integrationId: githubActions })),
-            },
-          },
-        },
+        ...defaultBranch(config.branch, { approvals: config.approvals, checks: checkNames(config) }),
       }
     : {};

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { goCron, longestPause } from "../../components/time.ts";
+import { goCron, pauses } from "../../components/time.ts";
 
-const days = (schedule: string) => longestPause(schedule) / (24 * 3_600_000);
+const days = (schedule: string) => pauses(schedule).longest / (24 * 3_600_000);
 
 describe("a schedule", () => {
   it("has a longest pause from one start to the next", () => {

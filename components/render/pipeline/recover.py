@@ -1,7 +1,7 @@
 """Repairs what a failed run has failed of, if it is one of the things that a program can repair; else it opens an issue.
 
 Reads what render.py and github.py do, COMMAND, RUNNER_TEMP, GITHUB_OUTPUT, WORKFLOWS (JSON: the files of the workflows whose failures
-count, the deploying one first), TEST_WORKFLOW (started for a pull request), LOCK_HEAD (the branch of that pull request), and
+count, the deploying one first), TEST_WORKFLOWS (likewise: started for a pull request), LOCK_HEAD (the branch of that pull request), and
 MAX_ATTEMPTS (3: of one run, and of repairs by commit in a day).
 
 COMMAND=diagnose reads RUN_ID, or where it is empty takes the newest failed run of WORKFLOWS. It looks into the log of the steps that
@@ -241,8 +241,9 @@ def land_lock_file(github, run):
     if how == "pushed":
         github.dispatch(deploying, github.branch)
         return f"Pushed a new {LOCK} and started {deploying}"
-    if how == "proposed" and ENV.get("TEST_WORKFLOW"):
-        github.dispatch(ENV["TEST_WORKFLOW"], landing.head)
+    if how == "proposed":
+        for each in json.loads(ENV.get("TEST_WORKFLOWS") or "[]"):
+            github.dispatch(each, landing.head)
     return f"{github.branch} is protected: a pull request from {landing.head} has the new {LOCK}. Its merge starts {deploying}"
 
 
