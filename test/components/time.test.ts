@@ -15,6 +15,22 @@ describe("a schedule", () => {
     assert.equal(days("* 8-17 * * *"), (14 * 60 + 1) / (24 * 60));
   });
 
+  it("has a shortest pause from one start to the next", () => {
+    const minutes = (schedule: string) => pauses(schedule).shortest / 60_000;
+    for (const [schedule, expected] of [
+      ["*/5 * * * *", 5],
+      ["7,37 * * * *", 30],
+      // Over the full hour.
+      ["*/7 * * * *", 4],
+      ["0 3 * * 1,3", 2 * 24 * 60],
+      ["58,59 23 31 12 *", 1],
+      // Once in the leap years that are looked at.
+      ["0 0 29 2 *", 1461 * 24 * 60],
+    ] as const) {
+      assert.equal(minutes(schedule), expected, schedule);
+    }
+  });
+
   it("is one that Kubernetes reads likewise, and that comes", () => {
     const takes = (text: string) => goCron.safeParse(text).success;
     for (const text of ["0 3 * * *", "0 5 * * 1-5", "*/15 * * * *", "0 5 * * MON"]) assert.ok(takes(text), text);

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { readStackFile } from "../../cli/render/stack-file.ts";
+import { stackFileSchema } from "../../config.ts";
 import { callsTo } from "../../sandbox/parts.ts";
 import type { Config, Sandbox } from "../../sandbox/sandbox.ts";
 import { isWrite } from "../../sandbox/stand-in/server.ts";
@@ -102,14 +103,17 @@ for (const [name, { stack, config }] of Object.entries(cases)) {
   });
 }
 
-/** The config with which everything may go. */
-const deletable = (config: Config): Config =>
-  Object.fromEntries(
+/** The config with which everything may go: of each system that has something to keep. */
+function deletable(config: Config): Config {
+  type Schema = { properties?: Record<string, Schema> };
+  const keys = (stackFileSchema() as Schema).properties?.["config"]?.properties ?? {};
+  return Object.fromEntries(
     Object.entries(config).map(([key, value]) => [
       key,
-      typeof value === "object" ? { ...value, deletionPolicy: "DELETE" } : value,
+      keys[key]?.properties?.["deletionPolicy"] ? { ...(value as object), deletionPolicy: "DELETE" } : value,
     ]),
   );
+}
 
 /** What was there before, and what the program leaves on purpose: APIs that others may use by now. */
 function withKept(before: Record<string, unknown>, { declaration }: Sandbox): Record<string, unknown> {
