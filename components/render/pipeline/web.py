@@ -93,13 +93,13 @@ def pause(attempt, answer, limited=False):
 
 
 def asked(name, method, url, headers=None, body=None, attempts=4):
-    """Asks until there is an answer that will not change. What changes something is not sent twice, unless it surely did not arrive."""
+    """Asks until there is an answer that will not change. What makes something is not sent twice, unless it surely did not arrive."""
     for attempt in range(1, attempts + 1):
         answer = once(method, url, headers, body)
         limited = answer.status == 429 or (
             answer.status == 403 and (b"rate limit" in answer.content.lower() or "Retry-After" in answer.headers)
         )
-        again = method == "GET" or not answer.arrived
+        again = method in ("GET", "PATCH") or not answer.arrived
         passing = limited or (again and (answer.status == 0 or answer.status >= 500))
         if not passing or attempt == attempts:
             return answer
