@@ -274,6 +274,10 @@ export class GitServer {
   readonly refused: string[] = [];
   /** What happens, once, between a workflow's last look at a repository and its push. */
   beforePush: (() => void) | undefined;
+  /** How many requests more are answered by 503. */
+  away = 0;
+  /** Of how many pushes more the answer is lost, though they are done. */
+  losing = 0;
   readonly #server: Server;
 
   /** @param root folder of the bare repositories: OWNER/NAME.git */
@@ -286,10 +290,15 @@ export class GitServer {
         response.writeHead(401, { "WWW-Authenticate": 'Basic realm="GitHub"' }).end();
         return;
       }
+      if (this.away > 0) {
+        this.away -= 1;
+        return void response.writeHead(503).end();
+      }
       const [path = "", query = ""] = url.split("?");
       if (query === "service=git-receive-pack") {
-        this.beforePush?.();
-        this.beforePush = undefined;
+        const before = this.beforePush;
+        this.beforePush = undefined; // first, for it may set another
+        before?.();
       }
       const backend = spawn("git", ["http-backend"], {
         env: {
@@ -311,6 +320,10 @@ export class GitServer {
       const chunks: Buffer[] = [];
       backend.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
       backend.on("close", () => {
+        if (this.losing > 0 && path.endsWith("/git-receive-pack")) {
+          this.losing -= 1;
+          return void request.socket.destroy();
+        }
         const answer = Buffer.concat(chunks);
         const end = answer.indexOf("\r\n\r\n");
         for (const line of answer.subarray(0, end).toString().split("\r\n")) {

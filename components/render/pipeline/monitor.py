@@ -25,11 +25,11 @@ def moment(text):
 def service_rows(api):
     """What Render says, and the deploy that decides; None where it says nothing."""
     service, deploys = api.service(), api.deploys()
-    suspended = service.get("suspended") == "suspended"
-    live = next((each for each in deploys if each.get("status") == "live"), None)
+    live = next((each for each in deploys if each["status"] == "live"), None)
     last = deploys[0] if deploys else None
-    automatic = service.get("autoDeploy") == "yes"
-    if automatic:
+    state = {"suspended": "suspended", "not_suspended": "running"}.get(str(service.get("suspended")))
+    automatic = {"yes": "**on: untested pushes are deployed**", "no": "off"}.get(str(service.get("autoDeploy")))
+    if service.get("autoDeploy") == "yes":
         annotate(
             "warning",
             "Render deploys by itself",
@@ -41,14 +41,14 @@ def service_rows(api):
             return "none"
         commit = commit_of(deploy)
         at = moment(deploy.get("finishedAt") or deploy.get("createdAt"))
-        return f"`{plain(deploy.get('status'))}` `{plain(deploy['id'])}`, commit `{plain(commit)[:7] if commit else 'unknown'}`, {at}"
+        return f"`{plain(deploy['status'])}` `{plain(deploy['id'])}`, commit `{plain(commit)[:7] if commit else 'unknown'}`, {at}"
 
     rows = {
         "Service": f"[{plain(api.name)}]({dashboard()})",
-        "State": "suspended" if suspended else "running",
+        "State": state or "unknown",
         "Last deploy": shown(last),
         "Live": shown(live),
-        "Auto-Deploy": "**on: untested pushes are deployed**" if automatic else "off",
+        "Auto-Deploy": automatic or "unknown",
     }
     return rows, decided_of(deploys)
 
@@ -85,7 +85,7 @@ def document(rows, interval, now):
 
 def same(old, new):
     """Whether nothing but the time has changed."""
-    without = [re.sub(rf"^{STAMP}.*$", "", text, flags=re.MULTILINE) for text in (old, new)]
+    without = [re.sub(rf"^{STAMP}[^.\n]*", "", text, flags=re.MULTILINE) for text in (old, new)]
     return without[0] == without[1]
 
 

@@ -183,6 +183,12 @@ export class RepositoryStub implements Api {
         issue(call).comments.push((call.body as { body: string }).body);
         return { status: 201, body: {} };
       },
+      "issues/list-comments": (call) => ({
+        body: page(
+          call,
+          issue(call).comments.map((body) => ({ body })),
+        ),
+      }),
       "pulls/list": (call) => ({
         body: this.pulls.filter(
           ({ state, head, base }) =>
@@ -252,6 +258,7 @@ const operations = [
   "issues/create",
   "issues/update",
   "issues/create-comment",
+  "issues/list-comments",
   "pulls/list",
   "pulls/create",
   "actions/list-workflow-runs",
