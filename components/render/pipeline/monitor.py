@@ -60,7 +60,7 @@ def workflow_rows(github, workflows):
         last[each] = completed[0] if completed else None
         run = last[each]
         rows[f"`{each}`"] = (
-            f"{plain(run['conclusion'])}, [run {run['run_number']}]({run['html_url']}), commit `{run['head_sha'][:7]}`"
+            f"`{plain(run['conclusion'])}`, [run {run['run_number']}]({run['html_url']}), commit `{run['head_sha'][:7]}`"
             if run
             else "no run yet"
         )
