@@ -28,10 +28,16 @@ export function requireAct(): void {
   assert.ok(existsSync(ACT), "act is not built: run `make test`, which builds it before the tests");
 }
 
-/** An event as its webhook tells it. A repository_dispatch has its type as `action`. */
+/** An event as its webhook tells it. A repository_dispatch has its type as `action`, a schedule its cron as `schedule`. */
 export interface WorkflowEvent {
-  name: "pull_request" | "push" | "release" | "repository_dispatch" | "workflow_dispatch";
-  payload: { action?: string; ref?: string; [key: string]: unknown };
+  name: "pull_request" | "push" | "release" | "repository_dispatch" | "schedule" | "workflow_dispatch" | "workflow_run";
+  payload: {
+    action?: string;
+    ref?: string;
+    schedule?: string;
+    workflow_run?: { name: string; head_branch: string; [key: string]: unknown };
+    [key: string]: unknown;
+  };
 }
 
 export interface WorkflowRun {
@@ -83,14 +89,21 @@ export function starts(
   { name, payload }: WorkflowEvent,
   changed: readonly string[] = ["main.py"],
 ): boolean {
-  const { on } = parse(workflow) as { on: Record<string, Record<string, string[]> | null> };
+  const { on } = parse(workflow) as { on: Record<string, Record<string, string[]> | null> & { schedule?: Cron[] } };
   if (!Object.hasOwn(on, name)) return false;
-  const { types, branches, tags, "paths-ignore": ignored } = on[name] ?? {};
+  if (name === "schedule") return on.schedule!.some(({ cron }) => cron === payload.schedule);
+  const { types, branches, tags, workflows, "paths-ignore": ignored } = on[name] ?? {};
   if (types && !types.includes(payload.action ?? "")) return false;
+  const { workflow_run: run } = payload;
+  if (run) return (workflows?.includes(run.name) ?? false) && (!branches || matches(branches, run.head_branch));
   if (!branches && !tags) return true;
   const [, kind, ref = ""] = /^refs\/(heads|tags)\/(.+)$/.exec(payload.ref ?? "") ?? [];
   if (kind === "tags") return matches(tags, ref);
   return matches(branches, ref) && changed.some((path) => !matches(ignored, path));
+}
+
+interface Cron {
+  cron: string;
 }
 
 /** Whether one of a filter's patterns matches, as GitHub documents them: `*` is anything but a slash, `**` anything. */

@@ -1,4 +1,4 @@
-/** Stand-ins for the actions of workflows that publish images: they do what these workflows see of them. */
+/** Stand-ins for the actions of delivered workflows: they do what these workflows see of them. */
 import type { Sandbox } from "../../support/sandbox.ts";
 import type { RegistryStub } from "./registry-stub.ts";
 
@@ -8,10 +8,12 @@ export class StandIns {
   readonly folders: Readonly<Record<string, string>>;
   readonly #sandbox: Sandbox;
 
-  /** Checkouts come from the run's GITHUB_SERVER_URL, builds go to the registry, a scan calls `scan` with the image. */
-  constructor(sandbox: Sandbox, registry: RegistryStub) {
+  /**
+   * Checkouts come from the run's GITHUB_SERVER_URL, builds go to the registry, a scan calls `scan` with the image.
+   * @param registry where images are published, if any are
+   */
+  constructor(sandbox: Sandbox, registry?: RegistryStub) {
     this.#sandbox = sandbox;
-    const header = sandbox.write("login", `authorization: Bearer ${registry.token}\n`);
     this.folders = {
       "actions/checkout": this.#action(
         "checkout",
@@ -25,7 +27,8 @@ if [[ $(input fetch-depth) == 0 ]]; then
   fetch origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*'
   git checkout --quiet --detach "refs/remotes/origin/$(input ref)"
 else
-  fetch --depth=1 origin "$GITHUB_REF"
+  ref=$(input ref)
+  fetch --depth=1 origin "\${ref:-$GITHUB_REF}"
   git checkout --quiet --detach FETCH_HEAD
 fi`,
       ),
@@ -34,6 +37,14 @@ fi`,
         { "python-version": "" },
         'echo "pythonLocation=/python/$(input python-version)" >>"$GITHUB_ENV"',
       ),
+      "actions/setup-node": this.#action("setup-node", { "node-version": "", "package-manager-cache": "" }),
+      ...(registry && this.#publishing(registry)),
+    };
+  }
+
+  #publishing(registry: RegistryStub): Record<string, string> {
+    const header = this.#sandbox.write("login", `authorization: Bearer ${registry.token}\n`);
+    return {
       "docker/setup-buildx-action": this.#action("setup-buildx", {}),
       "docker/login-action": this.#action("login", { registry: "", username: "", password: "" }),
       // Pushes an index, annotated as it is told, and nothing that the index would consist of. No two builds are the same.
