@@ -25,8 +25,8 @@ export const deploy = (args: WorkflowsArgs): Workflow => {
     name: workflows.deploy.name,
     on: { push: pushes(config), workflow_dispatch: {} },
     permissions: {},
-    // What waits is thrown out by what comes later: the newest holds it too.
-    concurrency: { group: "deploy", "cancel-in-progress": false },
+    // What waits is thrown out by what comes later: the newest of the branch holds it too, one of another does not.
+    concurrency: { group: "deploy-${{ github.ref }}", "cancel-in-progress": false },
     jobs: {
       build: build(args),
       tests: tests(args, { needs: "build" }),
