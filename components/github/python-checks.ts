@@ -51,11 +51,17 @@ export const countedSuite = z.strictObject(
 /** {@link countedSuite} as a config has it. */
 export type CountedSuite = z.output<typeof countedSuite>;
 
-/** Runs a suite, and fails where fewer tests pass than are expected: else nobody notices one that vanished or is skipped. */
-export const countedSuiteSteps = ({ name, path, tests }: CountedSuite): [Step, Step] => {
+/**
+ * Runs a suite, and fails where fewer tests pass than are expected: else nobody notices one that vanished or is skipped.
+ * @param given what the tests are given, beside what the step needs; such as secrets, which nothing else of the job sees
+ */
+export const countedSuiteSteps = (
+  { name, path, tests }: CountedSuite,
+  given: Readonly<Record<string, string>> = {},
+): [Step, Step] => {
   const REPORT = `\${{ runner.temp }}/${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.xml`;
   return [
-    { name, env: { SUITE: path, REPORT }, run: 'python -m pytest -v --junitxml="$REPORT" "$SUITE"' },
+    { name, env: { ...given, SUITE: path, REPORT }, run: 'python -m pytest -v --junitxml="$REPORT" "$SUITE"' },
     {
       name: `Count ${name}`,
       shell: "python",

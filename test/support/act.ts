@@ -275,8 +275,8 @@ exit $code
     }
     if (entry.command === "summary") job.summary += entry.content;
     if (entry.jobResult) {
-      const own = Object.values(job.steps).includes("failure") ? "failure" : "success";
-      job.conclusion = values.length > 0 || entry.jobResult === "success" ? own : "failure";
+      const failed = values.length > 0 ? Object.values(job.steps).includes("failure") : entry.jobResult !== "success";
+      job.conclusion = failed ? "failure" : "success";
     }
   }
 }
