@@ -116,6 +116,10 @@ class GitHub:
     def dispatch(self, workflow, ref):
         self.ask("POST", f"actions/workflows/{workflow}/dispatches", {"ref": ref})
 
+    def key(self, workflow):
+        """Of a workflow's trouble: on another branch it is another one, which another service's monitor may look at."""
+        return f"workflow {workflow} on {self.branch}"
+
     def find_issue(self, key):
         for each in self.pages(f"issues?state=open&labels={LABEL}", like=ISSUE):
             if "pull_request" not in each and marker(key) in (each.get("body") or ""):

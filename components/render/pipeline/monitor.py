@@ -96,7 +96,7 @@ def issues(github, api, decided, last):
         github.close_issue(f"service {api.id}", f"`{plain(decided['id'])}` is {decided['status']}: deployed again.")
     for each, run in last.items():
         if run and run["conclusion"] == "success":
-            github.close_issue(f"workflow {each}", f"[Run {run['run_number']}]({run['html_url']}) succeeded.")
+            github.close_issue(github.key(each), f"[Run {run['run_number']}]({run['html_url']}) succeeded.")
 
 
 def main():

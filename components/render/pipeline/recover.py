@@ -303,7 +303,7 @@ def tell(github, api, run, cause, deploy=""):
     name, link = file_of(run), f"[run {run['run_number']}, attempt {run['run_attempt']}]({run['html_url']})"
     text = f"{link} of `{name}` at `{run['head_sha'][:7]}` was not repaired.\n\n{cause}.\n\n- This issue is closed once `{name}` succeeds on `{github.branch}`"
     github.open_issue(
-        f"workflow {name}",
+        github.key(name),
         hashlib.sha256(cause.encode()).hexdigest()[:12],
         f"{name} has failed, and was not repaired",
         text,

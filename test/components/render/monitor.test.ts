@@ -256,7 +256,7 @@ describe("monitor.py", () => {
       issues().push({
         number: 1,
         title: "deploy.yaml has failed, and was not repaired",
-        body: "x\n\n<!-- pipeline: workflow deploy.yaml -->\n<!-- pipeline: last 1 -->\n",
+        body: "x\n\n<!-- pipeline: workflow deploy.yaml on main -->\n<!-- pipeline: last 1 -->\n",
         state: "open",
         labels: ["pipeline"],
         comments: [],

@@ -337,7 +337,7 @@ describe("recover.py: repairs", () => {
       }
       const issue = told(
         /It failed in each of 3 attempts of something that passes/,
-        /<!-- pipeline: workflow deploy\.yaml -->/,
+        /<!-- pipeline: workflow deploy\.yaml on main -->/,
       );
       assert.deepEqual([issue.title, issue.labels], ["deploy.yaml has failed, and was not repaired", ["pipeline"]]);
       assert.match(
@@ -395,7 +395,7 @@ describe("recover.py: repairs", () => {
         const { code, output } = await suite.recover(failed, { RENDER_API_KEY });
         assert.equal(code, 0, output);
       }
-      told(/<!-- pipeline: workflow deploy\.yaml -->/, /Render's deploy failed; failed: build: Install/);
+      told(/<!-- pipeline: workflow deploy\.yaml on main -->/, /Render's deploy failed; failed: build: Install/);
     });
 
     it("cannot be told without the permission: says which", async () => {
