@@ -286,7 +286,7 @@ describe("recover.py: repairs", () => {
     it("starts no tests where there is no workflow for them", async () => {
       const failed = outgrown();
       protect();
-      await repairs(failed, { TEST_WORKFLOW: "" });
+      await repairs(failed, { TEST_WORKFLOWS: "" });
       assert.equal(suite.github.pulls.length, 1);
       state();
     });

@@ -195,7 +195,7 @@ export function recoverSuite(): Suite {
         RENDER_API_KEY: render.apiKey,
         RUNNER_TEMP: box.path("tmp"),
         WORKFLOWS: '["deploy.yaml", "ci.yaml", "monitor.yaml"]',
-        TEST_WORKFLOW: "ci.yaml",
+        TEST_WORKFLOWS: '["ci.yaml"]',
         LOCK_HEAD: HEAD,
         RETRY_BASE_SECONDS: "0",
         npm_config_registry: registry.url,
