@@ -40,20 +40,19 @@ export interface PipelineArgs {
 }
 
 /** Arguments of {@link monitor}. */
-export interface MonitorArgs extends PipelineArgs {
-  name: string;
+export interface MonitorArgs extends PipelineArgs, WorkflowName {
   /** When it looks, in UTC. */
   schedule: string;
   /** The file that it keeps, such as docs/PIPELINE.md. */
   statusFile: string;
-  /** Files of the workflows that it tells of; the deploying one first. */
+  /** Files of the workflows that it tells of; the deploying one first. Not its own: each run would change what it tells. */
   workflows: readonly [string, ...string[]];
 }
 
 /** Arguments of {@link recovery}. */
 export interface RecoveryArgs extends PipelineArgs {
   name: string;
-  /** The workflows whose failures count; the deploying one first. Not the recovery's own. */
+  /** The workflows whose failures count; the deploying one first. Neither the recovery's own, nor one that another recovery repairs. */
   workflows: readonly [WorkflowName, ...WorkflowName[]];
   /** Files of the workflows that test a pull request: GitHub starts none by itself for one of the recovery's. */
   testWorkflows: readonly [string, ...string[]];
@@ -112,6 +111,7 @@ export const monitor = (args: MonitorArgs): Workflow => ({
             ...serviceEnv(args),
             ...repositoryEnv(args),
             WORKFLOWS: JSON.stringify(args.workflows),
+            OWN_WORKFLOW: args.file,
             STATUS_FILE: args.statusFile,
             STATUS_HEAD: `${args.service.name}/status`,
             INTERVAL: `at ${args.schedule} (UTC)`,

@@ -1,7 +1,8 @@
 """Looks at the service and its last deploy, keeps a status file in the repository, and an issue while a deploy has failed.
 
 Reads what render.py and github.py do, STATUS_FILE (docs/PIPELINE.md), STATUS_HEAD (the branch of its pull request, where the
-branch is protected), WORKFLOWS (JSON: the workflows' files, the deploying one first), INTERVAL (for people) and, for tests, NOW.
+branch is protected), WORKFLOWS (JSON: the workflows' files, the deploying one first), OWN_WORKFLOW (its own file, none of
+WORKFLOWS: an issue in which recovery tells that it has failed is closed), INTERVAL (for people) and, for tests, NOW.
 Without RENDER_API_KEY it tells of the workflows alone, and says so.
 """
 
@@ -143,6 +144,12 @@ def main():
         same,
     )
     say({"nothing": "Nothing has changed but the time: no commit"}.get(how, f"{path}: {how}"))
+    try:
+        # Its own last run would be another one each time, and the file another.
+        if own := ENV.get("OWN_WORKFLOW"):
+            github.close_issue(github.key(own), "This run has looked at everything.")
+    except Refused as refused:
+        raise permitted(refused, "issues: write") from refused
 
 
 if __name__ == "__main__":

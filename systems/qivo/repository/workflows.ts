@@ -65,7 +65,7 @@ export const pythonCi = ({ config }: WorkflowsArgs): Workflow => ({
 export const monitoring = (args: WorkflowsArgs): Workflow =>
   monitor({
     ...pipeline(args),
-    name: workflows.monitor.name,
+    ...workflows.monitor,
     schedule: args.config.monitor.schedule,
     statusFile: args.config.monitor.file,
     workflows: [workflows.deploy.file, workflows.tests.file, workflows.pythonCi.file],

@@ -404,6 +404,7 @@ describe("qivo's workflows", () => {
     assert.deepEqual(env("monitor", "monitor", "Look"), {
       ...here,
       WORKFLOWS: '["deploy.yaml","test.yml","python-ci.yml"]',
+      OWN_WORKFLOW: "monitor.yaml",
       STATUS_FILE: "STATUS.md",
       STATUS_HEAD: "mining/status",
       INTERVAL: "at */15 * * * * (UTC)",
@@ -541,7 +542,7 @@ describe("qivo's workflows under a runner", () => {
     secrets?: Record<string, string>;
     owner?: string;
   }
-  const run = async (which: Which, event: WorkflowEvent, { secrets = {}, owner = "sua-org" }: RunOptions = {}) => {
+  const start = async (which: Which, event: WorkflowEvent, { secrets = {}, owner = "sua-org" }: RunOptions = {}) => {
     await sandbox.run("rm", ["-rf", sandbox.path("checkout")]);
     sandbox.git(sandbox.dir, "clone", "--quiet", at.remote, sandbox.path("checkout"));
     const given = {
@@ -575,7 +576,7 @@ describe("qivo's workflows under a runner", () => {
 
   describe("deploy.yaml", () => {
     const DEPLOYED = { "Build & Setup": "success", "Run Automated Tests": "success", "Deploy to Render": "success" };
-    const deploy = (options?: RunOptions) => run("deploy", push("heads/main"), options);
+    const deploy = (options?: RunOptions) => start("deploy", push("heads/main"), options);
     /** Nothing was deployed. */
     const stopped = (act: Act, conclusions: Record<string, string>) => {
       assert.equal(act.code, 1, act.output);
@@ -710,11 +711,11 @@ describe("qivo's workflows under a runner", () => {
 
   it("test.yml and python-ci.yml test a pull request, a fork's without any secret", async () => {
     const secrets = { DATABASE_URL: "", OPENAI_API_KEY: "", RENDER_DEPLOY_HOOK: "", RENDER_API_KEY: "" };
-    const act = await run("tests", pullRequest, { secrets });
+    const act = await start("tests", pullRequest, { secrets });
     assert.deepEqual([act.code, act.conclusions], [0, { "Run Automated Tests": "success" }], act.output);
     assert.deepEqual(JSON.parse(sandbox.read("pytest.jsonl").split("\n")[0]!), ["tests/test_bridge_ai.py", "", ""]);
     sandbox.stub("ruff", "exit 1");
-    const python = await run("pythonCi", pullRequest, { secrets });
+    const python = await start("pythonCi", pullRequest, { secrets });
     assert.deepEqual([python.code, python.conclusions], [1, { python: "failure" }]);
     assert.deepEqual([counts("pip", "ruff", "pytest"), render.requests], [[2, 1, 0], []]);
   });
@@ -722,7 +723,7 @@ describe("qivo's workflows under a runner", () => {
   it("monitor.yaml keeps the status on the branch, and an issue while a deploy has failed", async () => {
     const look = async () => {
       const before = commits();
-      const act = await run("monitor", schedule("7,37 * * * *"));
+      const act = await start("monitor", schedule("7,37 * * * *"));
       assert.deepEqual([act.code, act.conclusions], [0, { monitor: "success" }], act.output);
       return commits() - before;
     };
@@ -781,7 +782,7 @@ describe("qivo's workflows under a runner", () => {
         ...changes,
       });
     const recover = async (event: WorkflowEvent) => {
-      const act = await run("recovery", event);
+      const act = await start("recovery", event);
       assert.deepEqual([act.code, render.calls], [0, []], act.output);
       return act;
     };
@@ -827,6 +828,17 @@ describe("qivo's workflows under a runner", () => {
       assert.match(issue!.title, /^deploy\.yaml has failed/);
       assert.doesNotMatch(JSON.stringify(issue), /canary/);
       assert.deepEqual([github.rerun, github.dispatched, commits()], [[], [], before]);
+    });
+
+    it("tells of the monitor, too, whose next good run closes it", async () => {
+      const run = failed("TypeError: canary-of-the-log", { file: "monitor.yaml" });
+      await recover(ended("Monitor Pipeline", { id: run.id }));
+      assert.deepEqual(
+        github.issues.map(({ title, state }) => [title.split(" ")[0], state]),
+        [["monitor.yaml", "open"]],
+      );
+      assert.equal((await start("monitor", schedule("7,37 * * * *"))).code, 0);
+      assert.equal(github.issues[0]!.state, "closed");
     });
 
     it("by hand, where nothing has failed, tests the hook without calling it, and changes nothing", async () => {

@@ -14,7 +14,7 @@ import datetime
 import time
 
 import web
-from render import FAILED, LOCK_FILE, MEANING, OVER, Api, Away, Hook, commit_of, logs_url
+from render import FAILED, MEANING, OVER, Api, Away, Denied, Hook, commit_of, identity_of, logs_url, time_of
 from tell import Failed, annotate, needed, number, program, say, summary
 
 REFUSALS = {
@@ -32,13 +32,13 @@ def start(hook, api, commit):
     for attempt in range(1, 5):
         answer = hook.call(commit)
         if answer.status in (200, 201, 202):
-            deploy = (answer.json() or {}).get("deploy") if isinstance(answer.json(), dict) else None
-            identity = deploy.get("id") if isinstance(deploy, dict) else None
+            content = answer.json()
+            identity = identity_of(content.get("deploy") if isinstance(content, dict) else None)
             queued = ", queued behind another deploy" if answer.status == 202 else ""
             say(
                 f"Render accepted the deploy of {commit[:7]}: HTTP {answer.status}{queued}, {identity or 'without an id'}"
             )
-            return (identity, began) if isinstance(identity, str) else (None, began)
+            return identity, began
         what = f"HTTP {answer.status or '000'}"
         if answer.status and answer.status != 429 and answer.status < 500:
             raise Failed(
@@ -49,49 +49,54 @@ def start(hook, api, commit):
         why = answer.why or "Render is limiting calls" if answer.status in (0, 429) else "Render has trouble"
         if answer.arrived and answer.status != 429:
             # A deploy may have begun: another call would begin a second one.
-            if not api:
+            try:
+                found = appeared(api, commit, began)
+            except (Away, Denied) as gone:
                 raise Failed(
                     "Deploy hook's answer lost",
-                    f"[hook-unsure] {what}: {why}, after the call was sent. A deploy may have begun: look at {logs_url()} before "
-                    "this job is run again. With RENDER_API_KEY it would have been found out",
-                )
-            if found := appeared(api, commit, began):
+                    f"[hook-unsure] {what}: {why}, after the call was sent. A deploy may have begun, and that cannot be found out: "
+                    f"{gone}. Look at {logs_url()} before this job is run again",
+                ) from gone
+            if found:
                 say(f"{what}: {why}, but the deploy has begun: {found['id']}")
                 return found["id"], began
         if attempt == 4:
-            hint = "see https://status.render.com"
-            if answer.status == 0:
-                hint = (
-                    f"HTTP 000 is no answer of Render's but none at all: is RENDER_DEPLOY_HOOK right, and {hint} well?"
-                )
+            none = "" if answer.status else " HTTP 000 means that nothing answered at all, neither yes nor no."
             raise Failed(
                 "Deploy hook not reached",
-                f"[hook-unreachable] {what}: {why}, at each of {attempt} attempts, {hint}. No deploy has begun",
+                f"[hook-unreachable] {what}: {why}, at attempt {attempt} of {attempt}. No deploy has begun.{none} Run this job again "
+                "once https://status.render.com says that Render is well",
             )
         say(f"{what}: {why}, at attempt {attempt}; trying again")
-        web.pause(attempt, answer)
+        web.pause(attempt, answer, answer.status == 429)
     raise AssertionError
 
 
 def appeared(api, commit, began):
-    """The deploy of this commit that has begun since, once it is in the list."""
+    """The deploy of this commit that has begun since, once it is in the list; None where it surely is not, else Away."""
+    if not api:
+        raise Away("RENDER_API_KEY is not set")
     since = began - datetime.timedelta(seconds=30)  # their clock is not ours
     end = time.monotonic() + number("APPEAR_SECONDS", 90)
     while True:
         try:
             for each in api.deploys():
-                created = datetime.datetime.fromisoformat(each["createdAt"])
-                if created >= since and commit_of(each) in ("", commit):
+                created = time_of(each["createdAt"])
+                if created and created >= since and commit_of(each) in ("", commit):
                     return each
+            gone = None
         except Away as away:
             say(f"Render's API: {away}")
+            gone = away
         if time.monotonic() >= end:
+            if gone:
+                raise gone
             return None
         time.sleep(number("POLL_SECONDS", 10))
 
 
 def follow(api, identity, commit):
-    """Until it is live; else Failed."""
+    """Until it is live; else Failed, or Away where the API tells nothing for too long."""
     end = time.monotonic() + number("FOLLOW_SECONDS", 1800)
     seen, heard = None, time.monotonic()
     while True:
@@ -100,15 +105,11 @@ def follow(api, identity, commit):
             heard = time.monotonic()
         except Away as away:
             if time.monotonic() - heard > number("BLIND_SECONDS", 180):
-                raise Failed(
-                    "Deploy not followed",
-                    f"[deploy-timeout] {identity} was started, but Render's API is away ({away}): whether it went live is not known. "
-                    f"See {logs_url()}",
-                ) from away
+                raise
             say(f"Render's API: {away}")
             time.sleep(number("POLL_SECONDS", 10))
             continue
-        status = deploy.get("status")
+        status = deploy["status"]
         if status != seen:
             say(f"{identity}: {status}")
             seen = status
@@ -127,19 +128,19 @@ def judged(api, deploy, commit):
     identity, status = deploy["id"], deploy["status"]
     if status in FAILED or status == "canceled":
         code = api.lock_file_error(deploy) if status == "build_failed" else ""
-        lock = f" Its log says {code}." if LOCK_FILE.fullmatch(code) else ""
+        lock = f" Its log says {code}." if code else ""
         raise Failed(
             "Deploy failed",
             f"[deploy-failed] {identity} of {commit[:7]}: {status}, {MEANING[status]}.{lock} What was live before still is. "
             f"See {logs_url()}",
         )
-    deployed = commit_of(deploy)
-    if deployed and deployed != commit:
-        annotate("warning", "Another commit", f"{identity} deployed {deployed[:7]}, and this run is of {commit[:7]}")
+    deployed = (commit_of(deploy) or commit)[:7]
+    if deployed != commit[:7]:
+        annotate("warning", "Another commit", f"{identity} deployed {deployed}, and this run is of {commit[:7]}")
     if status == "deactivated":
         annotate("notice", "Replaced already", f"{identity} was live, and a newer deploy has taken its place")
-    say(f"{identity} of {commit[:7]} is live")
-    summary(f"Deployed `{commit[:7]}` to {api.name}: `{identity}` is {status}. [Logs]({logs_url()})")
+    say(f"{identity} of {deployed} is {status}")
+    summary(f"Deployed `{deployed}` to {api.name}: `{identity}` is {status}. [Logs]({logs_url()})")
 
 
 def main():
@@ -154,15 +155,23 @@ def main():
             f"the deploy of {commit[:7]} was started, but not followed: RENDER_API_KEY is not set. See {logs_url()}",
         )
         return
-    if identity is None:
-        found = appeared(api, commit, began)
-        if found is None:
-            raise Failed(
-                "Deploy not followed",
-                f"[deploy-timeout] Render accepted the deploy of {commit[:7]}, but lists none. See {logs_url()}",
-            )
-        identity = found["id"]
-    follow(api, identity, commit)
+    try:
+        if not identity:
+            found = appeared(api, commit, began)
+            if not found:
+                raise Away("it lists no such deploy")
+            identity = found["id"]
+        follow(api, identity, commit)
+    except Denied as denied:
+        raise Failed(
+            denied.title, f"{denied}. The deploy of {commit[:7]} has begun all the same: see {logs_url()}"
+        ) from denied
+    except Away as away:
+        raise Failed(
+            "Deploy not followed",
+            f"[deploy-timeout] The deploy of {commit[:7]} has begun, but Render's API does not tell how it goes ({away}): whether it "
+            f"went live is not known. See {logs_url()}",
+        ) from away
 
 
 if __name__ == "__main__":

@@ -6,17 +6,39 @@ Reads GITHUB_API_URL, GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_TOKEN and BRA
 """
 
 import re
+import urllib.parse
 
 import web
-from tell import Failed, clean, hide, needed, say
+from tell import Failed, clean, hide, needed, plain, say
 
 LABEL = "pipeline"
+NOTHING = web.Answer(0, {}, b"")
+# What is used of GitHub's answers.
+RUN = {
+    "status": str,
+    "conclusion": str | None,
+    "event": str,
+    "head_branch": str | None,
+    "head_sha": str,
+    "head_repository": dict | None,
+    "html_url": str,
+    "run_number": int,
+}
+ISSUE = {"number": int, "body": str | None}
+PULL = {"html_url": str}
 
 
 class Refused(Exception):
-    def __init__(self, status, message):
-        super().__init__(f"GitHub answers status {status}: {message}")
-        self.status = status
+    """GitHub's refusal. `denied`: for want of a permission. `unsure`: it may have been done all the same."""
+
+    def __init__(self, asked, answer):
+        said = answer.json()
+        message = answer.why or str(said.get("message") if isinstance(said, dict) else "no message").rstrip(".")
+        if 200 <= answer.status < 300:
+            message = "an answer of another form than GitHub documents"
+        super().__init__(clean(f"GitHub answers status {answer.status or '000'} to {asked}: {message}", 300))
+        self.denied = answer.status in (401, 403) and "rate limit" not in message.lower()
+        self.unsure = answer.arrived and not 300 <= answer.status < 500
 
 
 class GitHub:
@@ -26,7 +48,8 @@ class GitHub:
         self.page = f"{needed('GITHUB_SERVER_URL')}/{self.repository}"
         hide(self.token)
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, like=object):
+        """GitHub's answer, which is `like` this; else Refused."""
         headers = {
             **web.agent(),
             **web.bearer(self.token),
@@ -34,17 +57,31 @@ class GitHub:
             "X-GitHub-Api-Version": "2022-11-28",
         }
         answer = web.asked("GitHub's API", method, f"{self.url}/{path}", headers, body)
-        if not 200 <= answer.status < 300:
-            said = answer.json()
-            message = said.get("message", "") if isinstance(said, dict) else ""
-            raise Refused(answer.status or "000", clean(f"{method} {path.split('?')[0]}: {answer.why or message}", 300))
+        if not 200 <= answer.status < 300 or not fits(answer.json(), like):
+            raise Refused(f"{method} {path.split('?')[0]}", answer)
         return answer.json()
 
-    def pages(self, path, key=None):
+    def create(self, path, body, find, like=object):
+        """Makes it once: where the answer got lost, what `find` finds was made, and only else is it asked for again."""
+        for attempt in range(1, 5):
+            try:
+                return self.ask("POST", path, body, like)
+            except Refused as refused:
+                if not refused.unsure:
+                    raise
+                lost = refused
+            say(f"{lost}, at attempt {attempt}; looking whether it was made")
+            web.pause(attempt, NOTHING)
+            if found := find():
+                return found
+        raise lost
+
+    def pages(self, path, key=None, like=dict):
         """All of a list, whose pages hold a hundred."""
         found = []
         for page in range(1, 11):
-            answer = self.ask("GET", f"{path}{'&' if '?' in path else '?'}per_page=100&page={page}")
+            query = f"{path}{'&' if '?' in path else '?'}per_page=100&page={page}"
+            answer = self.ask("GET", query, like={key: [like]} if key else [like])
             some = answer[key] if key else answer
             found += some
             if len(some) < 100:
@@ -57,7 +94,8 @@ class GitHub:
         answer = web.asked("GitHub's API", "GET", f"{self.url}/actions/jobs/{job}/logs", headers)
         if answer.status in (301, 302, 303, 307, 308):
             location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
-            answer = web.asked("The log's store", "GET", location, web.agent())
+            if urllib.parse.urlsplit(location).scheme == urllib.parse.urlsplit(self.url).scheme:
+                answer = web.asked("The log's store", "GET", location, web.agent())
         if answer.status != 200:
             say(f"The log of job {job} cannot be read: {answer.why or f'status {answer.status}'}")
             return ""
@@ -65,21 +103,27 @@ class GitHub:
 
     def runs(self, workflow):
         """A workflow's newest runs for the branch itself: not a fork's of the same name, nor those of a pull request."""
-        answer = self.ask("GET", f"actions/workflows/{workflow}/runs?branch={self.branch}&per_page=20")
+        branch = urllib.parse.quote(self.branch, safe="")
+        path = f"actions/workflows/{workflow}/runs?branch={branch}&per_page=100"
+        answer = self.ask("GET", path, like={"workflow_runs": [RUN]})
         return [each for each in answer["workflow_runs"] if self.own(each)]
 
     def own(self, run):
         return (
             run["head_branch"] == self.branch
             and run["event"] != "pull_request"
-            and ((run.get("head_repository") or {}).get("full_name") or "").lower() == self.repository.lower()
+            and str((run["head_repository"] or {}).get("full_name")).lower() == self.repository.lower()
         )
 
     def dispatch(self, workflow, ref):
         self.ask("POST", f"actions/workflows/{workflow}/dispatches", {"ref": ref})
 
+    def key(self, workflow):
+        """Of a workflow's trouble: on another branch it is another one, which another service's monitor may look at."""
+        return f"workflow {workflow} on {self.branch}"
+
     def find_issue(self, key):
-        for each in self.pages(f"issues?state=open&labels={LABEL}"):
+        for each in self.pages(f"issues?state=open&labels={LABEL}", like=ISSUE):
             if "pull_request" not in each and marker(key) in (each.get("body") or ""):
                 return each
         return None
@@ -89,30 +133,45 @@ class GitHub:
         body = f"{text}\n\n{marker(key)}\n{marker(f'last {fact}')}\n"
         issue = self.find_issue(key)
         if issue is None:
-            issue = self.ask("POST", "issues", {"title": title, "body": body, "labels": [LABEL]})
+            issue = {"title": title, "body": body, "labels": [LABEL]}
+            issue = self.create("issues", issue, lambda: self.find_issue(key), ISSUE)
             say(f"Opened issue #{issue['number']}: {title}")
         elif marker(f"last {fact}") in issue["body"]:
             say(f"Issue #{issue['number']} tells of it already")
         else:
-            self.ask("POST", f"issues/{issue['number']}/comments", {"body": text})
-            told = re.sub(r"<!-- pipeline: last .*? -->", marker(f"last {fact}"), issue["body"])
+            self.comment(issue, text)
+            told = f"{re.sub('<!-- pipeline: last .*? -->', '', issue['body']).rstrip()}\n{marker(f'last {fact}')}\n"
             self.ask("PATCH", f"issues/{issue['number']}", {"body": told})
             say(f"Commented on issue #{issue['number']}")
         return issue
 
     def close_issue(self, key, text):
         if issue := self.find_issue(key):
-            self.ask("POST", f"issues/{issue['number']}/comments", {"body": text})
+            self.comment(issue, text)
             self.ask("PATCH", f"issues/{issue['number']}", {"state": "closed", "state_reason": "completed"})
             say(f"Closed issue #{issue['number']}: {text}")
 
+    def comment(self, issue, text):
+        path = f"issues/{issue['number']}/comments"
+        self.create(path, {"body": text}, lambda: [each for each in self.pages(path) if each.get("body") == text])
+
+
+def fits(value, like):
+    """Whether a value has at least this form: an object's fields, a list's items, or a type."""
+    if isinstance(like, dict):
+        return isinstance(value, dict) and all(fits(value.get(name), each) for name, each in like.items())
+    if isinstance(like, list):
+        return isinstance(value, list) and all(fits(each, like[0]) for each in value)
+    return isinstance(value, like)
+
 
 def marker(text):
-    return f"<!-- pipeline: {text} -->"
+    """What a reader does not see. Facts come from outside: none ends the comment, or is a pattern."""
+    return f"<!-- pipeline: {plain(text)} -->"
 
 
 def permitted(refused, permission):
     """What a refusal means for whoever reads the run."""
-    if refused.status in (401, 403):
+    if refused.denied:
         return Failed("Not permitted", f"{refused}. The job needs `permissions: {permission}`")
     return Failed("GitHub refuses", str(refused))

@@ -10,15 +10,24 @@ import base64
 import os
 import re
 import subprocess
+import urllib.parse
 from pathlib import Path
 
 import web
-from github import Refused
+from github import NOTHING, PULL, Refused
 from tell import ENV, Failed, clean, hide, say
 
 PUSHES = 5
 BOT = "github-actions[bot]"
 EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+# What git says of a push, by GitHub's words and its own.
+PROTECTED = re.compile(r"GH006|GH013|protected branch|rule violations")
+LATE = re.compile(r"! \[rejected\]|cannot lock ref|failed to update ref|incorrect old value")
+DENIED = re.compile(r"returned error: 40[13]|Authentication failed|could not read Username")
+AWAY = re.compile(
+    r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)|Could not resolve host|Failed to connect|timed out|Empty reply"
+    r"|hung up unexpectedly|early EOF|unexpected disconnect|reset by peer"
+)
 
 
 class Landing:
@@ -29,11 +38,15 @@ class Landing:
         pair = base64.b64encode(f"x-access-token:{github.token}".encode()).decode()
         hide(pair)
         # In the environment: an argument list can be read by every process, and a config file stays.
+        header = f"http.{ENV['GITHUB_SERVER_URL']}/.extraheader"
         self.env = {
             **os.environ,
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{ENV['GITHUB_SERVER_URL']}/.extraheader",
-            "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {pair}",
+            "LC_ALL": "C",
+            "GIT_CONFIG_COUNT": "2",
+            "GIT_CONFIG_KEY_0": header,
+            "GIT_CONFIG_VALUE_0": "",  # forgets what the checkout may have kept: GitHub refuses two
+            "GIT_CONFIG_KEY_1": header,
+            "GIT_CONFIG_VALUE_1": f"AUTHORIZATION: basic {pair}",
             "GIT_TERMINAL_PROMPT": "0",
             **{
                 f"GIT_{who}_{what}": value
@@ -42,18 +55,33 @@ class Landing:
             },
         }
 
-    def git(self, *args):
-        done = subprocess.run(
-            ["git", *args], check=False, env=self.env, capture_output=True, text=True, errors="replace"
+    def run(self, *args):
+        command = ["git", *args]
+        return subprocess.run(
+            command, check=False, env=self.env, capture_output=True, encoding="utf-8", errors="replace"
         )
+
+    def git(self, *args):
+        done = self.run(*args)
         if done.returncode:
             raise Failed("git", f"git {args[0]}: {clean(done.stderr, 500)}")
-        return done.stdout
+
+    def remote(self, *args):
+        """A command that talks to GitHub: None, or why not. While GitHub is away it is tried again: a push twice is a push once."""
+        for attempt in range(1, 5):
+            done = self.run(*args)
+            if not done.returncode:
+                return None
+            said = clean(done.stderr, 2000)
+            if attempt == 4 or not AWAY.search(said):
+                return said
+            say(f"git {args[0]}: {said[:200]}, at attempt {attempt}; trying again")
+            web.pause(attempt, NOTHING)
+        raise AssertionError
 
     def text(self, revision):
         """The file at a revision, or None."""
-        command = ["git", "show", f"{revision}:{self.path}"]
-        done = subprocess.run(command, check=False, env=self.env, capture_output=True, text=True, errors="replace")
+        done = self.run("show", f"{revision}:{self.path}")
         return None if done.returncode else done.stdout
 
     def land(self, write, message, title, text, same=lambda old, new: old == new):
@@ -69,48 +97,55 @@ class Landing:
                 self.git("checkout", "--quiet", "--", self.path)
                 return "nothing"
             self.git("add", "--", self.path)
-            self.git("commit", "--quiet", "--message", message)
+            self.git("commit", "--quiet", "--message", message, "--", self.path)  # nothing else that is staged
             refusal = self.push(f"HEAD:refs/heads/{self.github.branch}")
             if refusal is None:
                 return "pushed"
-            if re.search(r"GH006|GH013|protected branch|rule violations", refusal):
+            if PROTECTED.search(refusal):
                 return self.propose(now, title, text, same)
-            if not re.search(r"rejected|cannot lock ref|failed to update ref", refusal):
-                raise Failed("Not pushed", f"{refusal}. The job needs `permissions: contents: write`")
+            if not LATE.search(refusal):
+                hint = ". The job needs `permissions: contents: write`" if DENIED.search(refusal) else ""
+                raise Failed("Not pushed", f"{self.github.branch}: {refusal}{hint}")
             say(f"{self.github.branch} has moved on, at attempt {attempt}: written again on what has come")
-            self.git("fetch", "--quiet", "origin", self.github.branch)
+            web.pause(attempt, NOTHING)
+            if why := self.remote("fetch", "--quiet", "origin", self.github.branch):
+                raise Failed("Not fetched", f"{self.github.branch}: {why}")
+            if not self.run("merge-base", "--is-ancestor", "HEAD", "FETCH_HEAD").returncode:
+                return "pushed"  # it had arrived, and only the answer was lost
             self.git("reset", "--quiet", "--hard", "FETCH_HEAD")
-            web.pause(attempt, web.Answer(0, {}, b""))
-        raise Failed("Not pushed", f"[rejected] {self.github.branch} moved on before each of {PUSHES} pushes")
+        raise Failed("Not pushed", f"{self.github.branch} moved on before each of {PUSHES} pushes: {refusal}")
 
     def push(self, refspec, *options):
-        """Pushes: None, or why not."""
-        command = ["git", "push", "--quiet", *options, "origin", refspec]
-        done = subprocess.run(command, check=False, env=self.env, capture_output=True, text=True, errors="replace")
-        return clean(done.stderr, 500) if done.returncode else None
+        return self.remote("push", "--quiet", *options, "origin", refspec)
 
     def propose(self, now, title, text, same):
         """The rules are not passed by: a person merges."""
         say(f"{self.github.branch} is protected: proposed by a pull request from {self.head}")
-        owner = self.github.repository.split("/")[0]
         try:
-            pulls = self.github.ask("GET", f"pulls?state=open&head={owner}:{self.head}&base={self.github.branch}")
-            if pulls:
-                self.git("fetch", "--quiet", "origin", self.head)
+            pull = self.pull()
+            if pull and self.remote("fetch", "--quiet", "--depth=1", "origin", self.head) is None:
                 there = self.text("FETCH_HEAD")
                 if there is not None and same(there, now):
-                    say(f"{pulls[0]['html_url']} has it already")
+                    say(f"{pull['html_url']} has it already")
                     return "waiting"
             if refusal := self.push(f"HEAD:refs/heads/{self.head}", "--force"):
                 raise Failed("Not pushed", f"{self.head}: {refusal}")
-            if not pulls:
+            if not pull:
                 body = {"title": title, "head": self.head, "base": self.github.branch, "body": text}
-                say(f"Proposed: {self.github.ask('POST', 'pulls', body)['html_url']}")
+                say(f"Proposed: {self.github.create('pulls', body, self.pull, PULL)['html_url']}")
         except Refused as refused:
-            raise Failed(
-                "No pull request",
-                f"{refused}. The branch {self.head} may be there: open the pull request by hand, and let workflows do it next time "
-                "(Settings, Actions, General, Allow GitHub Actions to create and approve pull requests; the job's "
-                "`permissions: pull-requests: write`)",
-            ) from refused
+            mend = (
+                "open the pull request by hand, and let workflows do it next time (Settings, Actions, General, Allow GitHub Actions "
+                "to create and approve pull requests; the job's `permissions: pull-requests: write`)"
+                if refused.denied
+                else "the next run tries again"
+            )
+            raise Failed("No pull request", f"{refused}. The branch {self.head} may be there: {mend}") from refused
         return "proposed"
+
+    def pull(self):
+        """The open pull request, or None."""
+        owner = self.github.repository.split("/")[0]
+        query = {"state": "open", "head": f"{owner}:{self.head}", "base": self.github.branch}
+        found = self.github.ask("GET", f"pulls?{urllib.parse.urlencode(query)}", like=[PULL])
+        return found[0] if found else None

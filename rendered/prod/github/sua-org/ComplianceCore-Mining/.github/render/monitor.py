@@ -3,7 +3,8 @@
 """Looks at the service and its last deploy, keeps a status file in the repository, and an issue while a deploy has failed.
 
 Reads what render.py and github.py do, STATUS_FILE (docs/PIPELINE.md), STATUS_HEAD (the branch of its pull request, where the
-branch is protected), WORKFLOWS (JSON: the workflows' files, the deploying one first), INTERVAL (for people) and, for tests, NOW.
+branch is protected), WORKFLOWS (JSON: the workflows' files, the deploying one first), OWN_WORKFLOW (its own file, none of
+WORKFLOWS: an issue in which recovery tells that it has failed is closed), INTERVAL (for people) and, for tests, NOW.
 Without RENDER_API_KEY it tells of the workflows alone, and says so.
 """
 
@@ -27,11 +28,11 @@ def moment(text):
 def service_rows(api):
     """What Render says, and the deploy that decides; None where it says nothing."""
     service, deploys = api.service(), api.deploys()
-    suspended = service.get("suspended") == "suspended"
-    live = next((each for each in deploys if each.get("status") == "live"), None)
+    live = next((each for each in deploys if each["status"] == "live"), None)
     last = deploys[0] if deploys else None
-    automatic = service.get("autoDeploy") == "yes"
-    if automatic:
+    state = {"suspended": "suspended", "not_suspended": "running"}.get(str(service.get("suspended")))
+    automatic = {"yes": "**on: untested pushes are deployed**", "no": "off"}.get(str(service.get("autoDeploy")))
+    if service.get("autoDeploy") == "yes":
         annotate(
             "warning",
             "Render deploys by itself",
@@ -43,14 +44,14 @@ def service_rows(api):
             return "none"
         commit = commit_of(deploy)
         at = moment(deploy.get("finishedAt") or deploy.get("createdAt"))
-        return f"`{plain(deploy.get('status'))}` `{plain(deploy['id'])}`, commit `{plain(commit)[:7] if commit else 'unknown'}`, {at}"
+        return f"`{plain(deploy['status'])}` `{plain(deploy['id'])}`, commit `{plain(commit)[:7] if commit else 'unknown'}`, {at}"
 
     rows = {
         "Service": f"[{plain(api.name)}]({dashboard()})",
-        "State": "suspended" if suspended else "running",
+        "State": state or "unknown",
         "Last deploy": shown(last),
         "Live": shown(live),
-        "Auto-Deploy": "**on: untested pushes are deployed**" if automatic else "off",
+        "Auto-Deploy": automatic or "unknown",
     }
     return rows, decided_of(deploys)
 
@@ -62,7 +63,7 @@ def workflow_rows(github, workflows):
         last[each] = completed[0] if completed else None
         run = last[each]
         rows[f"`{each}`"] = (
-            f"{plain(run['conclusion'])}, [run {run['run_number']}]({run['html_url']}), commit `{run['head_sha'][:7]}`"
+            f"`{plain(run['conclusion'])}`, [run {run['run_number']}]({run['html_url']}), commit `{run['head_sha'][:7]}`"
             if run
             else "no run yet"
         )
@@ -87,7 +88,7 @@ def document(rows, interval, now):
 
 def same(old, new):
     """Whether nothing but the time has changed."""
-    without = [re.sub(rf"^{STAMP}.*$", "", text, flags=re.MULTILINE) for text in (old, new)]
+    without = [re.sub(rf"^{STAMP}[^.\n]*", "", text, flags=re.MULTILINE) for text in (old, new)]
     return without[0] == without[1]
 
 
@@ -98,7 +99,7 @@ def issues(github, api, decided, last):
         github.close_issue(f"service {api.id}", f"`{plain(decided['id'])}` is {decided['status']}: deployed again.")
     for each, run in last.items():
         if run and run["conclusion"] == "success":
-            github.close_issue(f"workflow {each}", f"[Run {run['run_number']}]({run['html_url']}) succeeded.")
+            github.close_issue(github.key(each), f"[Run {run['run_number']}]({run['html_url']}) succeeded.")
 
 
 def main():
@@ -145,6 +146,12 @@ def main():
         same,
     )
     say({"nothing": "Nothing has changed but the time: no commit"}.get(how, f"{path}: {how}"))
+    try:
+        # Its own last run would be another one each time, and the file another.
+        if own := ENV.get("OWN_WORKFLOW"):
+            github.close_issue(github.key(own), "This run has looked at everything.")
+    except Refused as refused:
+        raise permitted(refused, "issues: write") from refused
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ count, the deploying one first), TEST_WORKFLOWS (likewise: started for a pull re
 MAX_ATTEMPTS (3: of one run, and of repairs by commit in a day).
 
 COMMAND=diagnose reads RUN_ID, or where it is empty takes the newest failed run of WORKFLOWS. It looks into the log of the steps that
-failed, and outputs action: nothing, rebuild, rerun or tell. Nothing is changed.
+failed, and outputs action: nothing, rebuild, rerun or tell. Nothing is changed, and the hook is never called: that would deploy.
 COMMAND=repair does it, in a checkout of the branch:
   rebuild  makes pnpm-lock.yaml anew and pushes it (or opens a pull request where the branch is protected), and starts the deploying
            workflow: GitHub starts none for a push by a workflow's own token
@@ -25,18 +25,34 @@ from pathlib import Path
 
 from github import GitHub, Refused, permitted
 from landing import Landing
-from render import FAILED, LOCK_FILE, Api, Away, Hook, decided_of, failure
-from tell import ENV, Failed, annotate, needed, number, output, program, say, summary
+from render import FAILED, LOCK_FILE, OVER, Api, Away, Hook, failure
+from tell import ENV, Failed, annotate, needed, number, output, plain, program, say, summary
 
 LOCK = "pnpm-lock.yaml"
 TRAILER = "Pipeline-Recovery"
-BAD = ("failure", "timed_out")
-CODE = re.compile(r"\[(hook-invalid|hook-unreachable|hook-refused|hook-unsure|deploy-failed|deploy-timeout)\]([^\n]*)")
-PUSH = re.compile(r"! \[(?:remote )?rejected\]|fetch first|non-fast-forward|cannot lock ref")
+BAD = ("failure", "timed_out", "startup_failure")
+# A line of a log, with its time. Errors are lines that a tool begins with its own mark: the same words in the output of a test
+# that failed say nothing of a network.
+LINE = re.compile(r"\ufeff?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\S*Z ?(.*)")
+STEP = re.compile(r"##\[group\]Run |Post job cleanup\.")
+CODE = re.compile(
+    r"^##\[error\]\[(hook-invalid|hook-unreachable|hook-refused|hook-unsure|deploy-failed|deploy-timeout)\](.*)",
+    re.MULTILINE,
+)
+PUSH = re.compile(
+    r"! \[(?:remote )?rejected\].*\((?:fetch first|non-fast-forward|stale info|cannot lock ref|failed to update ref|incorrect old value)"
+    r"|^##\[error\].*\bmoved on before each of \d+ pushes",
+    re.MULTILINE,
+)
 PASSING = re.compile(
-    r"ECONNRESET|ETIMEDOUT|ECONNREFUSED|EAI_AGAIN|ERR_SOCKET_TIMEOUT|ERR_PNPM_META_FETCH_FAIL|ERR_PNPM_FETCH_5\d\d"
-    r"|Could not resolve host|Temporary failure in name resolution|Read timed out|Connection reset by peer"
-    r"|(?:HTTP|status|error|code:?) 50[234]\b|received a shutdown signal|lost communication with the server"
+    r"^(?:##\[error\]|npm (?:ERR!|error) |\W{0,2}ERR_PNPM_|\W{0,2}(?=E[A-Z_]{6,} )|pip\._vendor\.|(?:fatal|error|curl|E|ERROR): )"
+    r"(?!.*(?:\blocalhost\b|\b127\.0|::1\b)).*"
+    r"(?:\b(?:ECONNRESET|ETIMEDOUT|ECONNREFUSED|EAI_AGAIN|ERR_SOCKET_TIMEOUT)\b|META_FETCH_FAIL|FETCH_5\d\d"
+    r"|Could not resolve host|Temporary failure (?:in name resolution|resolving)|Read timed out|Connection (?:reset by peer|timed out)"
+    r"|(?:returned error:|RPC failed; HTTP|does not indicate success:) 50[0234]\b|answers status (?:000|50\d)\b"
+    r"|\b50[234] +(?:Bad Gateway|Service Unavailable|Gateway Time-?out)"
+    r"|received a shutdown signal|lost communication with the server)",
+    re.MULTILINE,
 )
 
 
@@ -49,20 +65,23 @@ class Diagnosis:
 
 def failed_run(github, workflows):
     """The run that is to be repaired, or a reason why there is none."""
+    reason = f"the newest run of none of {', '.join(workflows)} has failed"
     if identity := ENV.get("RUN_ID"):
         run = github.ask("GET", f"actions/runs/{identity}")
-        if (reason := uninvolved(github, workflows, run)) is not None:
-            return None, reason
+        if (why := uninvolved(github, workflows, run)) is not None:
+            return None, why
         candidates = [run]
     else:
         newest = [next(iter(completed(github, each)), None) for each in workflows]
-        candidates = [run for run in newest if run and run["conclusion"] in BAD]
+        candidates = sorted((run for run in newest if run and run["conclusion"] in BAD), key=lambda run: -run["id"])
+    if others := candidates[1:]:
+        say(f"Failed too: {', '.join(file_of(run) for run in others)}")
     for run in candidates:
         newer = [each for each in github.runs(file_of(run)) if each["run_number"] > run["run_number"]]
-        if newer:
-            return None, f"run {run['run_number']} of {file_of(run)} is overtaken by run {newer[0]['run_number']}"
-        return run, ""
-    return None, f"the newest run of none of {', '.join(workflows)} has failed"
+        if not newer:
+            return run, ""
+        reason = f"run {run['run_number']} of {file_of(run)} is overtaken by run {newer[0]['run_number']}"
+    return None, reason
 
 
 def uninvolved(github, workflows, run):
@@ -70,6 +89,8 @@ def uninvolved(github, workflows, run):
         return f"{file_of(run)} is none of {', '.join(workflows)}"
     if not github.own(run):
         return f"the run is not of {github.branch} itself: whose branch it is mends it"
+    if run["status"] != "completed":
+        return "the run goes on: somebody has started it again"
     if run["conclusion"] not in BAD:
         return f"the run has ended as {run['conclusion']}"
     return None
@@ -84,28 +105,40 @@ def file_of(run):
 
 
 def failed_text(github, run):
-    """The names of the steps that failed, and what they printed: each line of a log begins with its time."""
+    """The names of the steps that failed, and what they printed."""
     names, texts = [], []
     for job in github.pages(f"actions/runs/{run['id']}/attempts/{run['run_attempt']}/jobs", "jobs"):
         if job["conclusion"] not in BAD:
             continue
         steps = [each for each in job.get("steps") or [] if each["conclusion"] in BAD]
-        names += [f"{job['name']}: {each['name']}" for each in steps] or [job["name"]]
-        spans = [(span(each.get("started_at")), span(each.get("completed_at"))) for each in steps]
-        for line in github.log(job["id"]).splitlines():
-            at, _, text = line.lstrip("\ufeff").partition(" ")
-            # A step's times are in whole seconds.
-            if (
-                not spans
-                or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", at)
-                or any(a <= at[:19] <= b for a, b in spans)
-            ):
-                texts.append(text if at.endswith("Z") else line)
+        names += [plain(f"{job['name']}: {each['name']}") for each in steps] or [plain(job["name"])]
+        spans = [(second(each.get("started_at"), ""), second(each.get("completed_at"), "~")) for each in steps]
+        texts += printed(github.log(job["id"]), spans)
     return names, "\n".join(texts)
 
 
-def span(time):
-    return (time or "")[:19]
+def printed(log, spans):
+    """
+    A log's lines out of these times, to the second: a step that began before is not meant, though it ended in the same second.
+    The echo of a step's script and environment is left out: what stands in there has not happened.
+    """
+    begun, within, echo = "", True, False
+    for line in re.sub(r"\x1b\[[\d;]*m", "", log).replace("\r", "\n").split("\n"):
+        text = line
+        if found := LINE.match(line):
+            at, text = found.groups()
+            begun = at if STEP.match(text) else begun
+            within = not spans or any(a <= (begun or at) and at <= b for a, b in spans)
+        echo = echo or text.startswith("##[group]Run ")
+        if within and not echo:
+            yield text
+        echo = echo and not text.startswith("##[endgroup]")
+
+
+def second(time, otherwise):
+    if not time:
+        return otherwise
+    return datetime.datetime.fromisoformat(time).astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def diagnose(github, api, run):
@@ -121,7 +154,7 @@ def diagnose(github, api, run):
         return rerun(run, f"a push that came too late; {where}")
     if PASSING.search(text):
         return rerun(run, f"something that passes, such as a network that was away; {where}")
-    return Diagnosis("tell", f"Nothing that a program can repair {where}")
+    return Diagnosis("tell", f"Nothing that a program can repair; {where}")
 
 
 def rerun(run, cause):
@@ -143,15 +176,11 @@ def rebuild(github, run, cause):
 
 def hook_or_deploy(api, run, code, said, where):
     if code == "deploy-failed":
-        if "canceled" in said:
+        if ": canceled," in said:
             return Diagnosis("nothing", f"The deploy was canceled, which somebody or a newer one has done; {where}")
         return Diagnosis("tell", f"Render's deploy failed; {where}", deploy=deploy_of(said))
     if code == "deploy-timeout":
-        if newest := decided(api):
-            if newest["status"] in FAILED:
-                return Diagnosis("tell", f"Render's deploy failed; {where}", deploy=newest["id"])
-            return Diagnosis("nothing", f"The deploy took long, and {newest['id']} is {newest['status']} now; {where}")
-        return Diagnosis("nothing", f"The deploy goes on at Render's: the monitor tells how it ends; {where}")
+        return late(api, deploy_of(said), where)
     problem = check_hook(api)
     if problem:
         return Diagnosis("tell", f"The deploy hook: {problem}; {where}")
@@ -169,14 +198,20 @@ def deploy_of(said):
     return found[0] if found else ""
 
 
-def decided(api):
-    """The newest deploy that has ended, as far as Render tells."""
+def late(api, deploy, where):
+    """What has become of a deploy that took too long to be followed, or where it has no name, of the newest."""
     if not api:
-        return None
+        return Diagnosis("tell", f"RENDER_API_KEY is not set: how the deploy has ended is not looked at; {where}")
     try:
-        return decided_of(api.deploys())
-    except (Away, Failed):
-        return None
+        found = api.deploy(deploy) if deploy else next(iter(api.deploys()), {})
+    except (Away, Failed) as gone:
+        return Diagnosis("tell", f"How the deploy has ended cannot be looked at: {gone}; {where}")
+    status = found.get("status")
+    if status in FAILED:
+        return Diagnosis("tell", f"Render's deploy failed; {where}", deploy=found["id"])
+    if status in OVER:
+        return Diagnosis("nothing", f"The deploy took long, and {plain(found['id'])} is {status} now; {where}")
+    return Diagnosis("nothing", f"The deploy goes on at Render's: the monitor tells how it ends; {where}")
 
 
 def check_hook(api):
@@ -201,41 +236,49 @@ def check_hook(api):
 
 
 def make_lock_file():
-    """Keeps what the lock file has where it can; one that cannot be read is made from nothing. No script of a package runs."""
-    env = {name: value for name, value in os.environ.items() if not re.search(r"TOKEN|RENDER_|SECRET|PASSWORD", name)}
-    command = ["pnpm", "install", "--lockfile-only", "--no-frozen-lockfile", "--ignore-scripts"]
-
-    def pnpm(*args):
+    """Keeps the versions that are locked; of a lock file that cannot be read, pnpm makes a new one. No script of a package runs."""
+    secret = re.compile(r"TOKEN|SECRET|PASSW|KEY|AUTH|RENDER_", re.IGNORECASE)
+    # Without --fix-lockfile a package that got lost when a conflict was resolved stays so.
+    command = ["pnpm", "install", "--lockfile-only", "--no-frozen-lockfile", "--fix-lockfile", "--ignore-scripts"]
+    try:
         done = subprocess.run(
-            args, check=False, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            check=False,
+            env={name: value for name, value in os.environ.items() if not secret.search(name)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
-        return done.returncode == 0, next(iter(re.findall(r"ERR_[A-Z0-9_]+", done.stdout)), "no code")
+    except OSError as error:
+        raise Failed("Not repaired", f"pnpm cannot be started ({error.strerror}): the job has to set it up") from error
+    if done.returncode or not Path(LOCK).exists():
+        code = next(iter(re.findall(r"ERR_[A-Z0-9_]+", done.stdout)), "no code")
+        raise Failed("Not repaired", f"pnpm cannot make {LOCK} ({code}): a person has to look at package.json")
 
-    def write():
-        good, code = pnpm(*command)
-        if not good:
-            say(f"pnpm could not go on from {LOCK} ({code}): made from nothing")
-            Path(LOCK).unlink(missing_ok=True)
-            good, code = pnpm(*command)
-        if good:
-            good, code = pnpm("pnpm", "install", "--lockfile-only", "--frozen-lockfile", "--ignore-scripts")
-        if not good or not Path(LOCK).exists():
-            raise Failed("Not repaired", f"pnpm cannot make {LOCK} ({code}): a person has to look at package.json")
 
-    return write
+def mended(landing, run):
+    """Whether the branch has another lock file, or other dependencies, than what the run failed of."""
+    sha = run["head_sha"]
+    if why := landing.remote("fetch", "--quiet", "origin", sha):
+        raise Failed("Not fetched", f"{sha[:7]}: {why}")
+    paths = (LOCK, "*package.json", "pnpm-workspace.yaml")
+    return landing.run("diff", "--quiet", sha, "HEAD", "--", *paths).returncode == 1
 
 
 def land_lock_file(github, run):
     link = f"[run {run['run_number']}]({run['html_url']})"
     landing = Landing(github, LOCK, needed("LOCK_HEAD"))
     how = landing.land(
-        make_lock_file(),
+        make_lock_file,
         f"ci: rebuild {LOCK}\n\n{TRAILER}: {run['html_url']}",
         f"ci: rebuild {LOCK}",
         f"{file_of(run)}, {link}, failed of its lock file. This is what pnpm makes of `package.json`.",
     )
     deploying = json.loads(needed("WORKFLOWS"))[0]
     if how == "nothing":
+        if mended(landing, run):
+            return f"{LOCK} fits on {github.branch}: somebody has repaired it since run {run['run_number']}"
         raise Failed(
             "Not repaired",
             f"pnpm makes the same {LOCK} again: the versions of pnpm may differ, see package.json's packageManager",
@@ -254,7 +297,7 @@ def tell(github, api, run, cause, deploy=""):
     if deploy and api:
         try:
             found = api.deploy(deploy)
-            if found["status"] in FAILED:
+            if found.get("status") in FAILED:
                 github.open_issue(*failure(api, found))
                 return
         except (Away, Failed) as gone:
@@ -262,7 +305,7 @@ def tell(github, api, run, cause, deploy=""):
     name, link = file_of(run), f"[run {run['run_number']}, attempt {run['run_attempt']}]({run['html_url']})"
     text = f"{link} of `{name}` at `{run['head_sha'][:7]}` was not repaired.\n\n{cause}.\n\n- This issue is closed once `{name}` succeeds on `{github.branch}`"
     github.open_issue(
-        f"workflow {name}",
+        github.key(name),
         hashlib.sha256(cause.encode()).hexdigest()[:12],
         f"{name} has failed, and was not repaired",
         text,
@@ -275,13 +318,8 @@ def diagnosed(github, api):
         found = Diagnosis("nothing", reason[0].upper() + reason[1:])
         if not ENV.get("RUN_ID"):  # somebody wants to know
             problem = check_hook(api)
-            annotate(
-                *(
-                    ("warning", "Deploy hook", problem)
-                    if problem
-                    else ("notice", "Deploy hook", "Its form is right, and its host answers")
-                )
-            )
+            level, words = ("warning", problem) if problem else ("notice", "Its form is right, and its host answers")
+            annotate(level, "Deploy hook", words)
     else:
         found = diagnose(github, api, run)
     annotate("notice", "Diagnosis", f"{found.cause}: {found.action}")
@@ -292,31 +330,45 @@ def diagnosed(github, api):
 
 
 def repair(github, api):
-    found = json.loads(Path(needed("RUNNER_TEMP"), "diagnosis.json").read_text(encoding="utf-8"))
-    run, cause = found["run"], found["cause"]
+    path = Path(needed("RUNNER_TEMP"), "diagnosis.json")
+    if not path.exists():
+        raise Failed("Nothing to repair", "there is no diagnosis: COMMAND=diagnose comes first, in the same job")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    run, cause, action = found["run"], found["cause"], needed("ACTION")
+    if action not in ("rebuild", "rerun", "tell"):
+        raise Failed("Not configured", f"ACTION is {plain(action)}: expected rebuild, rerun or tell")
+    if action == "tell":
+        tell(github, api, run, cause, found.get("deploy", ""))
+        return
     try:
-        match needed("ACTION"):
-            case "rebuild":
-                done = land_lock_file(github, run)
-            case "rerun":
-                github.ask("POST", f"actions/runs/{run['id']}/rerun-failed-jobs")
-                done = f"Run {run['run_number']} of {file_of(run)} goes on, at attempt {run['run_attempt'] + 1}"
-            case _:
-                tell(github, api, run, cause, found.get("deploy", ""))
-                return
+        if action == "rebuild":
+            done = land_lock_file(github, run)
+        else:
+            github.ask("POST", f"actions/runs/{run['id']}/rerun-failed-jobs")
+            done = f"Run {run['run_number']} of {file_of(run)} goes on, at attempt {run['run_attempt'] + 1}"
     except (Failed, Refused) as failed:
-        tell(github, api, run, f"{cause}. {failed}")
+        try:
+            tell(github, api, run, f"{cause}. {failed}")
+        except Refused as untold:
+            annotate("warning", "No issue", str(untold))
         raise
     annotate("notice", "Repaired", done)
     summary(f"{cause}.")
 
 
 def main():
-    github, api = GitHub(), Api()
+    commands = {"diagnose": diagnosed, "repair": repair}
+    command = needed("COMMAND")
+    if command not in commands:
+        raise Failed("Not configured", f"COMMAND is {plain(command)}: expected {' or '.join(commands)}")
     try:
-        {"diagnose": diagnosed, "repair": repair}[needed("COMMAND")](github, api)
+        commands[command](GitHub(), Api())
     except Refused as refused:
         raise permitted(refused, "actions: write, contents: write, issues: write, pull-requests: write") from refused
+    except (AttributeError, KeyError, TypeError, ValueError) as odd:
+        raise Failed(
+            "Answer not understood", f"GitHub or Render answers in another form than documented ({type(odd).__name__})"
+        ) from odd
 
 
 if __name__ == "__main__":

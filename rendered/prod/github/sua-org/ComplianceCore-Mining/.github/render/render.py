@@ -6,11 +6,12 @@ Reads RENDER_API_URL, SERVICE_ID, SERVICE_NAME, DASHBOARD_URL, RENDER_DEPLOY_HOO
 Of the hook no message ever shows more than what is wrong with it: who has the URL may deploy.
 """
 
+import datetime
 import re
 import urllib.parse
 
 import web
-from tell import ENV, Failed, hide, needed, plain
+from tell import ENV, Failed, hide, needed, say
 
 # https://api-docs.render.com/reference/list-deploys
 FAILED = ("build_failed", "update_failed", "pre_deploy_failed")
@@ -30,7 +31,11 @@ LOCK_FILE = re.compile(
 
 
 class Away(Exception):
-    """The API gives no answer."""
+    """The API gives no answer, or none that is understood."""
+
+
+class Denied(Failed):
+    """The API answers, but not to this key."""
 
 
 class Hook:
@@ -71,58 +76,101 @@ class Api:
         self.url, self.id, self.key = needed("RENDER_API_URL"), needed("SERVICE_ID"), ENV.get("RENDER_API_KEY", "")
         self.name = ENV.get("SERVICE_NAME") or self.id
         hide(self.key)
+        if not re.fullmatch("[!-~]*", self.key):
+            raise Failed(
+                "Not configured", "RENDER_API_KEY has blanks or line ends inside: save it anew as the stack's secret"
+            )
 
     def __bool__(self):
         return bool(self.key)
 
-    def get(self, path):
+    def get(self, path, form=dict):
+        """What the API says, of this type: else Away, or Denied."""
         headers = {**web.agent(), **web.bearer(self.key)}
         answer = web.asked("Render's API", "GET", f"{self.url}/v1/{path}", headers)
         if answer.status in (401, 403):
-            raise Failed(
+            raise Denied(
                 "Render refuses the API key",
                 f"status {answer.status}: RENDER_API_KEY is not valid (any more), or is of another workspace. Make one in Account "
                 "Settings, API Keys, and save it as the stack's secret RENDER_API_KEY",
             )
         if answer.status == 404:
-            raise Failed(
+            raise Denied(
                 "Not found", f"Render knows no {path.split('?')[0]}: RENDER_API_KEY may be of another workspace"
             )
-        if answer.status != 200 or answer.json() is None:
+        if answer.status != 200:
             raise Away(answer.why or f"status {answer.status}")
-        return answer.json()
+        content = answer.json()
+        if not isinstance(content, form):
+            raise Away("an answer that is not understood")
+        return content
 
     def service(self):
         return self.get(f"services/{self.id}")
 
     def deploys(self, limit=20):
         """The newest first."""
-        return [each["deploy"] for each in self.get(f"services/{self.id}/deploys?limit={limit}")]
+        listed = self.get(f"services/{self.id}/deploys?limit={limit}", list)
+        return [understood(each.get("deploy") if isinstance(each, dict) else None) for each in listed]
 
     def deploy(self, deploy):
-        return self.get(f"services/{self.id}/deploys/{deploy}")
+        return understood(self.get(f"services/{self.id}/deploys/{deploy}"))
 
     def lock_file_error(self, deploy):
         """What pnpm said of the lock file in a deploy's build, or nothing. Of the log itself nothing is shown: it may hold secrets."""
         try:
             query = {
-                "ownerId": self.service()["ownerId"],
+                "ownerId": self.service().get("ownerId"),
                 "resource": self.id,
                 "type": "build",
                 "direction": "backward",
                 "limit": "100",
                 "startTime": deploy["createdAt"],
-                **({"endTime": deploy["finishedAt"]} if deploy.get("finishedAt") else {}),
+                **({"endTime": deploy["finishedAt"]} if deploy["finishedAt"] else {}),
             }
-            logs = self.get(f"logs?{urllib.parse.urlencode(query)}")["logs"]
-        except (Away, Failed, KeyError, TypeError):
+            logs = self.get(f"logs?{urllib.parse.urlencode(query)}").get("logs")
+        except (Away, Denied) as gone:
+            say(f"The build's log cannot be read: {gone}")
             return ""
-        found = (LOCK_FILE.search(str(each.get("message", ""))) for each in logs)
-        return next((each[0] for each in found if each), "")
+        lines = logs if isinstance(logs, list) else []
+        found = LOCK_FILE.search("\n".join(str(each.get("message")) for each in lines if isinstance(each, dict)))
+        return found[0] if found else ""
+
+
+def formed(pattern, within, name):
+    """A text out of an answer, where it is there and has this form: it becomes part of URLs, of a log and of issues."""
+    text = within.get(name) if isinstance(within, dict) else None
+    return text if isinstance(text, str) and re.fullmatch(pattern, text) else ""
+
+
+def identity_of(deploy):
+    return formed(r"dep-[0-9a-z]+", deploy, "id")
+
+
+def time_of(text):
+    """A time that has a zone, or None."""
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
+def understood(deploy):
+    """What is used of a deploy. Without an id it is none; of the rest, what has not the form that Render describes is left out."""
+    if not identity_of(deploy):
+        raise Away("an answer that is not understood")
+    times = {name: formed(r"[0-9T:.Z+-]+", deploy, name) for name in ("createdAt", "finishedAt")}
+    return {
+        "id": identity_of(deploy),
+        "status": formed(r"[a-z_]{1,40}", deploy, "status") or "unknown",
+        "commit": formed(r"[0-9a-f]{7,64}", deploy.get("commit"), "id"),
+        **{name: text if time_of(text) else "" for name, text in times.items()},
+    }
 
 
 def commit_of(deploy):
-    return (deploy.get("commit") or {}).get("id") or ""
+    return deploy["commit"]
 
 
 def decided_of(deploys):
@@ -142,7 +190,7 @@ def failure(api, deploy):
     """The issue that tells of a failed deploy: its key, fact, title and text."""
     status, commit = deploy["status"], commit_of(deploy)
     text = (
-        f"The deploy `{plain(deploy['id'])}` of {api.name}{f' (commit {commit})' if commit else ''} ended as `{status}`: "
+        f"The deploy `{deploy['id']}` of {api.name}{f' (commit {commit})' if commit else ''} ended as `{status}`: "
         f"{MEANING[status]}. What was live before still is.\n\n"
         f"- Log: {logs_url()}\n"
         "- This issue is closed once a deploy is live"

@@ -5,6 +5,7 @@
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 
 ENV = {name: value.strip() for name, value in os.environ.items()}
@@ -24,9 +25,10 @@ def hide(*texts):
 
 
 def clean(text, length=1000):
+    """One line without what is hidden, and which the runner takes for no command: it finds "##[" anywhere, "::" in front."""
     for each in sorted(hidden, key=len, reverse=True):
         text = text.replace(each, "***")
-    return re.sub(r"\s+", " ", re.sub(r"[^ -~\n]", " ", text)).strip()[:length]
+    return re.sub(r"\s+", " ", re.sub(r"[^ -~\n]", " ", text)).replace("##[", "#[").lstrip(" :").rstrip()[:length]
 
 
 def plain(text):
@@ -74,4 +76,9 @@ def program(main):
         main()
     except Failed as failed:
         annotate("error", failed.title, str(failed))
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001
+        # Its text may hold anything, a key among it: where it came about says enough.
+        places = [f"{Path(each.filename).name}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__)]
+        annotate("error", "Mistake in the program", f"{type(error).__name__} at {', '.join(places)}")
         sys.exit(1)

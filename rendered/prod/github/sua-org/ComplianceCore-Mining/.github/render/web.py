@@ -19,7 +19,10 @@ LARGEST = 64 << 20
 
 @dataclasses.dataclass
 class Answer:
-    """Status 0: there was none, and `why` says so. `arrived`: the question may have been understood all the same."""
+    """
+    Status 0: there was none, and `why` says so. `arrived`: the question may have been understood all the same. The headers' names are
+    in lower case.
+    """
 
     status: int
     headers: dict
@@ -30,7 +33,7 @@ class Answer:
     def json(self):
         try:
             return json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested without an end
             return None
 
 
@@ -59,35 +62,42 @@ def reason(error):
 def once(method, url, headers=None, body=None):
     """One question. Redirects are not followed: headers that are secret would go along."""
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
+        asked = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
         with HTTP.open(asked, timeout=number("REQUEST_SECONDS", 30)) as got:
-            return Answer(got.status, dict(got.headers), got.read(LARGEST))
+            return Answer(got.status, lower(got.headers), got.read(LARGEST))
     except urllib.error.HTTPError as error:
         with error:
             try:
                 content = error.read(LARGEST)
             except (OSError, http.client.HTTPException):
                 content = b""
-            return Answer(error.code, dict(error.headers), content)
+            return Answer(error.code, lower(error.headers), content)
     except urllib.error.URLError as error:
         # Of connecting or sending. What broke off in the middle of it may have arrived.
         inner = error.reason if isinstance(error.reason, Exception) else error
         arrived = isinstance(inner, ConnectionError) and not isinstance(inner, ConnectionRefusedError)
         return Answer(0, {}, b"", reason(inner), arrived)
+    except (ValueError, http.client.InvalidURL):
+        # Python's text would show the URL, or the header.
+        return Answer(0, {}, b"", "its address or a header has characters that cannot be sent", arrived=False)
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, {}, b"", reason(error))
+
+
+def lower(headers):
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def pause(attempt, answer, limited=False):
     """Waits before the next attempt: as long as the service asks for, else longer each time; never very long."""
     base = number("RETRY_BASE_SECONDS", 2)
-    headers = {name.lower(): value for name, value in answer.headers.items()}
+    headers = answer.headers
     after = headers.get("retry-after", "")
     reset = headers.get("x-ratelimit-reset", "") if headers.get("x-ratelimit-remaining") == "0" else ""
-    if after.isdigit():
+    if after.isdecimal():
         seconds = float(after)
-    elif reset.isdigit():
+    elif reset.isdecimal():
         seconds = max(0.0, float(reset) - time.time())
     else:
         seconds = base * 2 ** (attempt - 1) * (15 if limited else 1)
@@ -95,13 +105,13 @@ def pause(attempt, answer, limited=False):
 
 
 def asked(name, method, url, headers=None, body=None, attempts=4):
-    """Asks until there is an answer that will not change. What changes something is not sent twice, unless it surely did not arrive."""
+    """Asks until there is an answer that will not change. What makes something is not sent twice, unless it surely did not arrive."""
     for attempt in range(1, attempts + 1):
         answer = once(method, url, headers, body)
         limited = answer.status == 429 or (
-            answer.status == 403 and (b"rate limit" in answer.content.lower() or "Retry-After" in answer.headers)
+            answer.status == 403 and (b"rate limit" in answer.content.lower() or "retry-after" in answer.headers)
         )
-        again = method == "GET" or not answer.arrived
+        again = method in ("GET", "PATCH") or not answer.arrived
         passing = limited or (again and (answer.status == 0 or answer.status >= 500))
         if not passing or attempt == attempts:
             return answer
