@@ -488,6 +488,8 @@ describe("qivo's workflows under a runner", () => {
   let api: StandIn;
   let actions: StandIns;
   let at: { remote: string; clone: string };
+  /** The monitor's clock goes on from run to run. */
+  let time = 0;
 
   before(async () => {
     requireAct();
@@ -563,6 +565,7 @@ describe("qivo's workflows under a runner", () => {
         PYTHONPATH: sandbox.path("modules"),
         PYTHONDONTWRITEBYTECODE: "1",
         PYTEST_LOG: sandbox.path("pytest.jsonl"),
+        NOW: `at ${time++}`,
         ...{ RETRY_BASE_SECONDS: "0", POLL_SECONDS: "0", APPEAR_SECONDS: "0", BLIND_SECONDS: "0" },
       },
       actions: actions.folders,
