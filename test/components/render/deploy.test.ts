@@ -162,6 +162,18 @@ sys.addaudithook(started)`,
       assert.equal(asked().filter((each) => each.startsWith(LIST)).length, 4);
     });
 
+    it("takes one for it whose commit is not told yet", async () => {
+      const deploy = { id: ID, status: "created", createdAt: new Date().toISOString() };
+      render.instead(HOOK, { status: 202, begins: true }).instead(LIST, { body: [{ deploy, cursor: "x" }] });
+      assert.equal((await succeeds()).at(-1), `${ID} of aaaaaaa is live`);
+    });
+
+    it("says each status once, however long it lasts", async () => {
+      render.course = ["created", "created", "build_in_progress", "build_in_progress", "live"];
+      const lines = (await succeeds()).slice(1, -1);
+      assert.deepEqual(lines, [`${ID}: created`, `${ID}: build_in_progress`, `${ID}: live`]);
+    });
+
     it("fails where the list never shows it, and says that it has begun", async () => {
       render.instead(HOOK, { status: 202 });
       await fails(
