@@ -295,6 +295,12 @@ sys.addaudithook(started)`,
       }
     });
 
+    it("tells of the failure all the same where the service is not told of as it should be", async () => {
+      render.course = ["build_failed"];
+      render.instead(DEPLOY, { body: { id: ID, status: "build_failed" } }).instead(API, { body: [] });
+      await fails("Deploy failed", {}, /^\[deploy-failed\] .*build_failed/);
+    });
+
     it("follows through a status that it does not know", async () => {
       render.course = ["created", "snapshot_in_progress", "live"];
       assert.ok((await succeeds()).includes(`${ID}: snapshot_in_progress`));
@@ -379,6 +385,8 @@ sys.addaudithook(started)`,
       ["nothing", { body: "" }],
       ["null", { body: "null" }],
       ["a list", { body: [] }],
+      ["a list of null", { body: [null] }],
+      ["a list of what is no deploy", { body: [{ deploy: 7 }] }],
       ["text", { body: '"live"' }],
       ["a number", { body: "9".repeat(5000) }],
       ["what nests without an end", { body: "[".repeat(200_000) }],
@@ -426,6 +434,8 @@ sys.addaudithook(started)`,
       ["times of other kinds", { createdAt: 7, finishedAt: {} }],
       ["times that are none", { createdAt: "2026-99-99T99:99:99Z", finishedAt: "yesterday" }],
       ["no times", { createdAt: undefined }],
+      ["a time without a zone", { createdAt: "2026-11-22T10:00:00" }],
+      ["an end that is no time", { finishedAt: "2026-99-99T99:99:99Z" }],
     ];
     for (const [what, fields] of odd) {
       it(`stands ${what}`, async () => {
@@ -438,7 +448,7 @@ sys.addaudithook(started)`,
         const annotations = stdout.split("\n").filter((line) => line.startsWith("::") || line.includes("##["));
         assert.equal(annotations.length, 1, stdout);
         assert.match(annotations[0]!, /^::error title=Deploy (?:failed|not followed)::/);
-        assert.doesNotMatch(box.read("summary"), /forged|##\[/);
+        assert.doesNotMatch(stdout + box.read("summary"), /forged|##\[/);
       });
     }
   });
