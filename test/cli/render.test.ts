@@ -99,7 +99,8 @@ describe("npm run render", () => {
     assert.match(stdout, /\n├─ equidade +Equidade\n│ {2}├─ equidade-apis +ProjectServices: 10 Service\n/);
     assert.match(stdout, /\n\d+ resources in prod: (\d+ [a-z]+, )+the rest components\n/);
     assert.match(stdout, /\n\d+ files for other places, in out\/prod\/:\n/);
-    assert.match(stdout, /\n {2}missing {2}equidade\.DEPLOY_TRIGGER_TOKEN: /);
+    assert.match(stdout, /\n {2}missing {3}equidade\.DEPLOY_TRIGGER_TOKEN: /);
+    assert.match(stdout, /\n {2}optional {2}qivo\.RENDER_API_KEY: /);
     assert.match(stdout, /\nNext: read out\/prod\/audit\.json, then make preview STACK=prod\n$/);
   });
 
@@ -227,7 +228,7 @@ describe("npm run render", () => {
       const { status, stdout, stderr } = runCopy();
       writeFileSync(file, text);
       assert.equal(status, 0, stderr);
-      assert.match(stdout, /\n {2}given {4}equidade\.DEPLOY_TRIGGER_TOKEN: /);
+      assert.match(stdout, /\n {2}given {5}equidade\.DEPLOY_TRIGGER_TOKEN: /);
       const all = [stdout, stderr, ...textsIn(join(copy, "rendered/prod")).values()].join("\n");
       assert.ok(!all.includes("sealed-4711"));
     });

@@ -45,7 +45,7 @@ class Hook:
 
     def problem(self):
         """What is wrong with the URL as it stands, or None."""
-        where = "Render Dashboard, Settings, Deploy Hook; the stack's config has it as the secret RENDER_DEPLOY_HOOK"
+        where = "Render Dashboard, Settings, Deploy Hook; it is the stack's secret behind RENDER_DEPLOY_HOOK"
         if not self.url:
             return f"RENDER_DEPLOY_HOOK is empty: save the service's hook ({where})"
         if not self.url.startswith(f"{self.api}/deploy/"):
@@ -90,7 +90,7 @@ class Api:
             raise Denied(
                 "Render refuses the API key",
                 f"status {answer.status}: RENDER_API_KEY is not valid (any more), or is of another workspace. Make one in Account "
-                "Settings, API Keys, and save it as the stack's secret RENDER_API_KEY",
+                "Settings, API Keys, and save it as the stack's secret behind RENDER_API_KEY",
             )
         if answer.status == 404:
             raise Denied(

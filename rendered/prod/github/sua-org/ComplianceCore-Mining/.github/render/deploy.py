@@ -44,7 +44,7 @@ def start(hook, api, commit):
             raise Failed(
                 "Deploy hook refused",
                 f"[hook-refused] {what}: {REFUSALS.get(answer.status, 'an answer that was not expected')}. Look at the service "
-                "in Render's Dashboard, and save its Deploy Hook anew as the stack's secret RENDER_DEPLOY_HOOK if it has changed",
+                "in Render's Dashboard, and save its Deploy Hook anew as the stack's secret behind RENDER_DEPLOY_HOOK if it has changed",
             )
         why = answer.why or "Render is limiting calls" if answer.status in (0, 429) else "Render has trouble"
         if answer.arrived and answer.status != 429:
