@@ -22,7 +22,7 @@ BOT = "github-actions[bot]"
 EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
 # What git says of a push, by GitHub's words and its own.
 PROTECTED = re.compile(r"GH006|GH013|protected branch|rule violations")
-LATE = re.compile(r"! \[rejected\]|cannot lock ref|failed to update ref|incorrect old value")
+LATE = re.compile(r"! \[rejected\]|cannot lock ref|incorrect old value")
 DENIED = re.compile(r"returned error: 40[13]|Authentication failed|could not read Username")
 AWAY = re.compile(
     r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)|Could not resolve host|Failed to connect|timed out|Empty reply"
