@@ -65,8 +65,8 @@ describe("recover.py: what a run failed of", () => {
     });
 
     it("is no cause in a line that goes on after a step that did not fail", async () => {
-      const log = `${at(2, "10 %\r20 %")}${OUTDATED}\n${at(7, "1 failed")}`;
-      await finds(failed([job([], { log })]), "tell", /Nothing/);
+      for (const log of [`${at(2, "10 %\r20 %")}${OUTDATED}\n`, `\ufeff${at(2, OUTDATED)}`])
+        await finds(failed([job([], { log: log + at(7, "1 failed") })]), "tell", /Nothing/);
     });
 
     it("is no cause in a job that succeeded, or in the echo of a script and its environment", async () => {
@@ -120,6 +120,8 @@ describe("recover.py: what a run failed of", () => {
       ],
       apt: ["E: Failed to fetch http://archive.ubuntu.com/a.deb  503  Service Unavailable [IP: 1.2.3.4 80]"],
       "curl: name": ["curl: (6) Could not resolve host: api.example.com"],
+      "curl: after its progress": ["  0     0    0     0\rcurl: (6) Could not resolve host: api.example.com"],
+      "npm, in colours": ["\u001b[1mnpm\u001b[22m \u001b[31merror\u001b[39m code ECONNRESET"],
       "curl: 502": ["curl: (22) The requested URL returned error: 502"],
       git: ["fatal: unable to access 'https://github.com/a/b/': The requested URL returned error: 503"],
       "git: cut": ["error: RPC failed; HTTP 502 curl 22 The requested URL returned error: 502"],

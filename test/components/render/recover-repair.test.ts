@@ -123,12 +123,8 @@ describe("recover.py: repairs", () => {
     });
 
     it("runs no script of the project or of a package", async () => {
-      const scripts = {
-        preinstall: "touch owned",
-        install: "touch owned",
-        postinstall: "touch owned",
-        prepare: "touch owned",
-      };
+      const names = ["preinstall", "install", "postinstall", "prepare", "pnpm:devPreinstall"];
+      const scripts = Object.fromEntries(names.map((name) => [name, "touch owned"]));
       const manifest = JSON.stringify({ ...(JSON.parse(NEW.manifest) as object), scripts });
       await repairs(repository({ "package.json": manifest, [LOCK]: OLD.lock }));
       assert.equal(suite.box.git(suite.cwd, "status", "--porcelain", "--ignored"), "");
