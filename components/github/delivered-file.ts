@@ -1,6 +1,6 @@
 import type { Action } from "./actions.ts";
 import type { RepositoryDeliveryArgs } from "./repository-delivery.ts";
-import { actionsOf, type Findings, renderWorkflow, type Workflow } from "./workflow.ts";
+import { actionsOf, type Findings, generatedFrom, renderWorkflow, type Workflow } from "./workflow.ts";
 
 /** A file that a system puts into a repository. */
 export interface DeliveredFile {
@@ -19,6 +19,12 @@ export const workflowFile = (path: string, workflow: Workflow, source: string, m
   path,
   text: renderWorkflow(workflow, source, meant),
   actions: actionsOf(workflow),
+});
+
+/** A program's file, which says at its top where it is made. @param source where that is, for whoever reads the file */
+export const programFile = (path: string, text: string, source: string): DeliveredFile => ({
+  path,
+  text: `${generatedFrom(source).replace(/^/gm, "# ")}\n${text}`,
 });
 
 /** Files as a {@link RepositoryDelivery} takes them. */

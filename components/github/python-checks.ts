@@ -1,9 +1,11 @@
 /** What a Python repository is tested by: keys of a config, and the steps that come of them. */
 import { z } from "zod";
+import { textBeside } from "../beside.ts";
 import { pattern, whole } from "../schema.ts";
 import { setupPython } from "./actions.ts";
+import { type DeliveredFile, programFile } from "./delivered-file.ts";
 import { command, repositoryPath } from "./names.ts";
-import { type Step, script } from "./workflow.ts";
+import type { Step } from "./workflow.ts";
 
 /** A version of Python. YAML reads 3.10 as 3.1. */
 export const pythonVersion = pattern(/^3\.[0-9]+$/, 'a version of Python in quotes, such as "3.12"');
@@ -31,9 +33,15 @@ export interface PythonChecks {
 
 /** After a checkout: Python, and what the checks need. */
 export const installSteps = ({ python, install }: Pick<PythonChecks, "python" | "install">): [Step, ...Step[]] => [
-  { name: "Set up Python", uses: setupPython.uses, with: { "python-version": python } },
+  setUpPython(python),
   { name: "Install", run: install },
 ];
+
+export const setUpPython = (version: string): Step => ({
+  name: "Set up Python",
+  uses: setupPython.uses,
+  with: { "python-version": version },
+});
 
 /** The checks, each a step. */
 export const checkSteps = ({ checks }: Pick<PythonChecks, "checks">): Step[] => checks.map((run): Step => ({ run }));
@@ -51,6 +59,12 @@ export const countedSuite = z.strictObject(
 /** {@link countedSuite} as a config has it. */
 export type CountedSuite = z.output<typeof countedSuite>;
 
+const countTestsPath = ".github/scripts/count_tests.py";
+
+/** The program by which {@link countedSuiteSteps} count: the repository has to have it. */
+export const countTests = (): DeliveredFile =>
+  programFile(countTestsPath, textBeside(import.meta.url, "./count_tests.py"), "components/github/count_tests.py");
+
 /**
  * Runs a suite, and fails where fewer tests pass than are expected: else nobody notices one that vanished or is skipped.
  * @param given what the tests are given, beside what the step needs; such as secrets, which nothing else of the job sees
@@ -64,9 +78,8 @@ export const countedSuiteSteps = (
     { name, env: { ...given, SUITE: path, REPORT }, run: 'python -m pytest -v --junitxml="$REPORT" "$SUITE"' },
     {
       name: `Count ${name}`,
-      shell: "python",
       env: { SUITE: name, EXPECTED: `${tests}`, REPORT },
-      run: script(import.meta.url, "./count_tests.py"),
+      run: `python ${countTestsPath}`,
     },
   ];
 };

@@ -4,7 +4,7 @@ import { pattern, type SecretSchema } from "../schema.ts";
 /** A service's id. */
 export const serviceId = pattern(
   /^srv-[0-9a-v]{20}$/,
-  "a service's id, as its address in Render's Dashboard has it: srv- and 20 lower-case letters or digits",
+  "a service's id, as its address in Render's Dashboard has it: srv- and 20 digits or letters from a to v",
 );
 
 /** A service's name. */

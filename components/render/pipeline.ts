@@ -1,11 +1,10 @@
 import { textBeside } from "../beside.ts";
 import { checkout } from "../github/actions.ts";
-import type { DeliveredFile } from "../github/delivered-file.ts";
+import { type DeliveredFile, programFile } from "../github/delivered-file.ts";
 import { pnpmFindings, setUpNode, setUpPnpm } from "../github/node-setup.ts";
 import {
   checkOut,
   type Findings,
-  generatedFrom,
   inRepository,
   type Job,
   runner,
@@ -54,8 +53,8 @@ export interface RecoveryArgs extends PipelineArgs {
   name: string;
   /** The workflows whose failures count; the deploying one first. Neither the recovery's own, nor one that another recovery repairs. */
   workflows: readonly [WorkflowName, ...WorkflowName[]];
-  /** Files of the workflows that test a pull request: GitHub starts none by itself for one of the recovery's. */
-  testWorkflows: readonly [string, ...string[]];
+  /** When it looks by itself, in UTC: GitHub tells nobody of the failure of a run that a workflow's own token has started. */
+  schedule: string;
   /** Versions of Node and pnpm that make the lock file. */
   node: string;
   pnpm: string;
@@ -114,7 +113,7 @@ export const monitor = (args: MonitorArgs): Workflow => ({
             OWN_WORKFLOW: args.file,
             STATUS_FILE: args.statusFile,
             STATUS_HEAD: `${args.service.name}/status`,
-            INTERVAL: `at ${args.schedule} (UTC)`,
+            INTERVAL: `by the schedule ${args.schedule} (UTC)`,
           },
           run: `python3 ${program(args, "monitor")}`,
         },
@@ -140,13 +139,14 @@ export const recovery = (args: RecoveryArgs): Workflow => {
         types: ["completed"],
         branches: [args.branch],
       },
+      schedule: [{ cron: args.schedule }],
       workflow_dispatch: {},
     },
     permissions: {},
     jobs: {
       recover: {
         name: "recover",
-        if: `${inRepository(args.owner, args.repository)} && (github.event_name == 'workflow_dispatch' || ${failedItself})`,
+        if: `${inRepository(args.owner, args.repository)} && (github.event_name != 'workflow_run' || ${failedItself})`,
         "runs-on": runner,
         "timeout-minutes": 20,
         environment: { name: args.environment, deployment: false },
@@ -162,6 +162,8 @@ export const recovery = (args: RecoveryArgs): Workflow => {
               ...common,
               RENDER_DEPLOY_HOOK: secret(args, "hook"),
               RUN_ID: "${{ github.event.workflow_run.id }}",
+              // Somebody wants to know.
+              CHECK_HOOK: "${{ github.event_name == 'workflow_dispatch' }}",
             },
             run: `python3 ${program(args, "recover")}`,
           },
@@ -172,10 +174,8 @@ export const recovery = (args: RecoveryArgs): Workflow => {
             if: "steps.diagnose.outputs.action != 'nothing'",
             env: {
               COMMAND: "repair",
-              ACTION: "${{ steps.diagnose.outputs.action }}",
               ...common,
               LOCK_HEAD: `${args.service.name}/pnpm-lock`,
-              TEST_WORKFLOWS: JSON.stringify(args.testWorkflows),
             },
             run: `python3 ${program(args, "recover")}`,
           },
@@ -190,16 +190,19 @@ export const recoveryFindings: Findings = { ...pnpmFindings, workflow_run: "dang
 
 /** The programs that the workflows run: the same for every service. */
 export const programs = ({ folder = defaultFolder }: Pick<PipelineArgs, "folder">): DeliveredFile[] =>
-  modules.map((each) => ({
-    path: `${folder}/${each}.py`,
-    text: `${generatedFrom(`components/render/pipeline/${each}.py`).replace(/^/gm, "# ")}\n${textBeside(import.meta.url, `./pipeline/${each}.py`)}`,
-  }));
+  modules.map((each) =>
+    programFile(
+      `${folder}/${each}.py`,
+      textBeside(import.meta.url, `./pipeline/${each}.py`),
+      `components/render/pipeline/${each}.py`,
+    ),
+  );
 
 const modules = ["tell", "web", "render", "github", "landing", "deploy", "monitor", "recover"] as const;
 
 /** Not of a pull request, nor of a fork whose branch has the same name: their code and their failures are somebody else's. */
 const failedItself = [
-  "(github.event.workflow_run.conclusion == 'failure' || github.event.workflow_run.conclusion == 'timed_out')",
+  `contains(fromJSON('["failure", "timed_out", "startup_failure"]'), github.event.workflow_run.conclusion)`,
   "github.event.workflow_run.event != 'pull_request'",
   "github.event.workflow_run.head_repository.full_name == github.repository",
 ].join(" && ");

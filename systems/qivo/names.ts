@@ -18,7 +18,10 @@ export const workflows = {
 export const workflowPath = (which: keyof typeof workflows): string => `.github/workflows/${workflows[which].file}`;
 
 /** Names of the jobs that test a pull request, as GitHub shows them. */
-export const checks = { tests: "Run Automated Tests", python: "python" } as const;
+export const checks = { build: "Build & Setup", tests: "Run Automated Tests", python: "python" } as const;
+
+/** The program that sums a build up. */
+export const summaryPath = ".github/scripts/build_summary.sh";
 
 /** What a repository has once is prod's. */
 export const rulesets = ({ environment, branch, approvals }: QivoConfig): Readonly<Record<string, RulesetArgs>> =>

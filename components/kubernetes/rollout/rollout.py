@@ -181,6 +181,9 @@ class Signals:
             signal.signal(each, self.handle)
 
     def handle(self, *_):
+        # By the system itself: Python's own handlers are gone while it ends, and the second one would be its end.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
         self.came = True
         self.tell()
 

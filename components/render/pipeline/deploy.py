@@ -12,7 +12,7 @@ import datetime
 import time
 
 import web
-from render import FAILED, MEANING, OVER, Api, Away, Denied, Hook, commit_of, identity_of, logs_url, time_of
+from render import FAILED, MEANING, OVER, Absent, Api, Away, Denied, Hook, identity_of, logs_url, time_of
 from tell import Failed, annotate, needed, number, program, say, summary
 
 REFUSALS = {
@@ -80,7 +80,7 @@ def appeared(api, commit, began):
         try:
             for each in api.deploys():
                 created = time_of(each["createdAt"])
-                if created and created >= since and commit_of(each) in ("", commit):
+                if created and created >= since and each["commit"] in ("", commit):
                     return each
             gone = None
         except Away as away:
@@ -95,16 +95,19 @@ def appeared(api, commit, began):
 
 def follow(api, identity, commit):
     """Until it is live; else Failed, or Away where the API tells nothing for too long."""
-    end = time.monotonic() + number("FOLLOW_SECONDS", 1800)
-    seen, heard = None, time.monotonic()
+    began = heard = time.monotonic()
+    end = began + number("FOLLOW_SECONDS", 1800)
+    seen = None
     while True:
         try:
             deploy = api.deploy(identity)
             heard = time.monotonic()
-        except Away as away:
-            if time.monotonic() - heard > number("BLIND_SECONDS", 180):
+        except (Absent, Away) as gone:
+            # What has just begun may not be known everywhere yet.
+            patience = number("APPEAR_SECONDS", 90) if isinstance(gone, Absent) else number("BLIND_SECONDS", 180)
+            if time.monotonic() - heard > patience:
                 raise
-            say(f"Render's API: {away}")
+            say(f"Render's API: {gone}")
             time.sleep(number("POLL_SECONDS", 10))
             continue
         status = deploy["status"]
@@ -132,7 +135,7 @@ def judged(api, deploy, commit):
             f"[deploy-failed] {identity} of {commit[:7]}: {status}, {MEANING[status]}.{lock} What was live before still is. "
             f"See {logs_url()}",
         )
-    deployed = (commit_of(deploy) or commit)[:7]
+    deployed = (deploy["commit"] or commit)[:7]
     if deployed != commit[:7]:
         annotate("warning", "Another commit", f"{identity} deployed {deployed}, and this run is of {commit[:7]}")
     if status == "deactivated":

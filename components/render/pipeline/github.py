@@ -10,7 +10,8 @@ import web
 from tell import Failed, clean, hide, needed, plain, say
 
 LABEL = "pipeline"
-NOTHING = web.Answer(0, {}, b"")
+# How a run ends that has failed; a cancelled one, or one that was passed over, says nothing.
+BAD = ("failure", "timed_out", "startup_failure")
 # What is used of GitHub's answers.
 RUN = {
     "status": str,
@@ -69,7 +70,7 @@ class GitHub:
                     raise
                 lost = refused
             say(f"{lost}, at attempt {attempt}; looking whether it was made")
-            web.pause(attempt, NOTHING)
+            web.pause(attempt)
             if found := find():
                 return found
         raise lost
@@ -87,24 +88,36 @@ class GitHub:
         return found
 
     def log(self, job):
-        """A job's log. It stands elsewhere, under a URL that is a key by itself: the token does not go along."""
+        """A job's log, or None. It stands elsewhere, under a URL that is a key by itself: the token does not go along."""
         headers = {**web.agent(), **web.bearer(self.token)}
-        answer = web.asked("GitHub's API", "GET", f"{self.url}/actions/jobs/{job}/logs", headers)
-        if answer.status in (301, 302, 303, 307, 308):
-            location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
-            if urllib.parse.urlsplit(location).scheme == urllib.parse.urlsplit(self.url).scheme:
-                answer = web.asked("The log's store", "GET", location, web.agent())
-        if answer.status != 200:
-            say(f"The log of job {job} cannot be read: {answer.why or f'status {answer.status}'}")
-            return ""
-        return answer.content.decode("utf-8", "replace")
+        for attempt in range(1, 4):
+            answer = web.asked("GitHub's API", "GET", f"{self.url}/actions/jobs/{job}/logs", headers)
+            if answer.status in (301, 302, 303, 307, 308):
+                location = answer.headers.get("location", "")
+                if urllib.parse.urlsplit(location).scheme == urllib.parse.urlsplit(self.url).scheme:
+                    answer = web.asked("The log's store", "GET", location, web.agent())
+            if answer.status == 200:
+                return answer.content.decode("utf-8", "replace")
+            say(f"The log of job {job} cannot be read: {answer.why or f'status {answer.status}'}, at attempt {attempt}")
+            if answer.status != 404:  # it may not be there yet
+                break
+            web.pause(attempt)
+        return None
 
     def runs(self, workflow):
-        """A workflow's newest runs for the branch itself: not a fork's of the same name, nor those of a pull request."""
+        """
+        A workflow's newest runs for the branch itself that say something of it: not a fork's of the same name, nor those of a pull
+        request, nor what was cancelled.
+        """
         branch = urllib.parse.quote(self.branch, safe="")
         path = f"actions/workflows/{workflow}/runs?branch={branch}&per_page=100"
         answer = self.ask("GET", path, like={"workflow_runs": [RUN]})
-        return [each for each in answer["workflow_runs"] if self.own(each)]
+        runs = [each for each in answer["workflow_runs"] if self.own(each)]
+        return [each for each in runs if each["status"] != "completed" or each["conclusion"] in ("success", *BAD)]
+
+    def ended(self, workflow):
+        """The newest of its {runs} that has ended, or None."""
+        return next((each for each in self.runs(workflow) if each["status"] == "completed"), None)
 
     def own(self, run):
         return (

@@ -32,8 +32,16 @@ class Away(Exception):
     """The API gives no answer, or none that is understood."""
 
 
+class Odd(Away):
+    """Its answer has another form than Render describes: that does not pass by itself."""
+
+
 class Denied(Failed):
     """The API answers, but not to this key."""
+
+
+class Absent(Denied):
+    """It knows no such thing, or not yet."""
 
 
 class Hook:
@@ -93,14 +101,14 @@ class Api:
                 "Settings, API Keys, and save it as the stack's secret behind RENDER_API_KEY",
             )
         if answer.status == 404:
-            raise Denied(
+            raise Absent(
                 "Not found", f"Render knows no {path.split('?')[0]}: RENDER_API_KEY may be of another workspace"
             )
         if answer.status != 200:
             raise Away(answer.why or f"status {answer.status}")
         content = answer.json()
         if not isinstance(content, form):
-            raise Away("an answer that is not understood")
+            raise Odd("an answer that is not understood")
         return content
 
     def service(self):
@@ -157,7 +165,7 @@ def time_of(text):
 def understood(deploy):
     """What is used of a deploy. Without an id it is none; of the rest, what has not the form that Render describes is left out."""
     if not identity_of(deploy):
-        raise Away("an answer that is not understood")
+        raise Odd("an answer that is not understood")
     times = {name: formed(r"[0-9T:.Z+-]+", deploy, name) for name in ("createdAt", "finishedAt")}
     return {
         "id": identity_of(deploy),
@@ -167,13 +175,9 @@ def understood(deploy):
     }
 
 
-def commit_of(deploy):
-    return deploy["commit"]
-
-
 def decided_of(deploys):
     """The newest that has come to an end which says something: a canceled one is nobody's success and nobody's failure."""
-    return next((each for each in deploys if each.get("status") in ("live", "deactivated", *FAILED)), None)
+    return next((each for each in deploys if each["status"] in ("live", "deactivated", *FAILED)), None)
 
 
 def dashboard():
@@ -186,7 +190,7 @@ def logs_url():
 
 def failure(api, deploy):
     """The issue that tells of a failed deploy: its key, fact, title and text."""
-    status, commit = deploy["status"], commit_of(deploy)
+    status, commit = deploy["status"], deploy["commit"]
     text = (
         f"The deploy `{deploy['id']}` of {api.name}{f' (commit {commit})' if commit else ''} ended as `{status}`: "
         f"{MEANING[status]}. What was live before still is.\n\n"

@@ -1,6 +1,6 @@
 import { textBeside } from "../../../components/beside.ts";
 import { composeYaml, nameOf, type Project } from "../../../components/docker/compose.ts";
-import { type DeliveredFile, workflowFile } from "../../../components/github/delivered-file.ts";
+import { type DeliveredFile, programFile, workflowFile } from "../../../components/github/delivered-file.ts";
 import { ghcrImage } from "../../../components/github/names.ts";
 import { generatedFrom } from "../../../components/github/workflow.ts";
 import { prefectYaml } from "../../../components/prefect/deployments.ts";
@@ -23,11 +23,11 @@ export function deliveredFiles(config: ArcgisConfig, owner: string, project?: Pr
 
 function repositoryWide(config: ArcgisConfig, host: HostConfig, project: Project, owner: string): DeliveredFile[] {
   return [
-    {
-      path: settingsPath(config, "__init__.py"),
-      text:
-        comment(generatedFrom("systems/arcgis/repository/settings.py")) + textBeside(import.meta.url, "./settings.py"),
-    },
+    programFile(
+      settingsPath(config, "__init__.py"),
+      textBeside(import.meta.url, "./settings.py"),
+      "systems/arcgis/repository/settings.py",
+    ),
     { path: "prefect/compose.yml", text: composeYaml(project, generatedFrom(source(config))) },
     { path: "prefect.yaml", text: deployments(config, host, owner) },
     workflowFile(".github/workflows/ci_cd.yml", ciCd(config, owner), "systems/arcgis/repository/ci-cd.ts"),

@@ -1,16 +1,16 @@
 import { setUpNode, setUpPnpm } from "../../../components/github/node-setup.ts";
-import { checkSteps, countedSuiteSteps, installSteps } from "../../../components/github/python-checks.ts";
+import { checkSteps, countedSuiteSteps, installSteps, setUpPython } from "../../../components/github/python-checks.ts";
 import {
   checkOut,
   inRepository,
   type Job,
   runner,
-  script,
+  type Step,
   type Workflow,
 } from "../../../components/github/workflow.ts";
 import { deployment, monitor, type PipelineArgs, recovery } from "../../../components/render/pipeline.ts";
 import type { Deploying } from "../config.ts";
-import { checks, testEnvironment, workflows } from "../names.ts";
+import { checks, summaryPath, testEnvironment, workflows } from "../names.ts";
 
 /** What the workflows are made of. */
 export interface WorkflowsArgs {
@@ -35,13 +35,13 @@ export const deploy = (args: WorkflowsArgs): Workflow => {
   };
 };
 
-/** Tests of a pull request; by hand, of any branch. */
+/** Build and tests of a pull request; by hand, of any branch. A lock file that does not fit is seen before it is merged. */
 export const test = (args: WorkflowsArgs): Workflow => ({
   name: workflows.tests.name,
   on: { pull_request: {}, workflow_dispatch: {} },
   permissions: {},
   concurrency: { group: "tests-${{ github.ref }}", "cancel-in-progress": true },
-  jobs: { tests: tests(args) },
+  jobs: { build: build(args), tests: tests(args) },
 });
 
 /** Linters and tests of the Python backend. */
@@ -54,9 +54,9 @@ export const pythonCi = ({ config }: WorkflowsArgs): Workflow => ({
     python: {
       name: checks.python,
       "runs-on": runner,
-      "timeout-minutes": 20,
+      "timeout-minutes": 60,
       permissions: { contents: "read" },
-      steps: [checkOut(), ...installSteps(config), ...checkSteps(config)],
+      steps: limited([checkOut(), ...installSteps(config), ...checkSteps(config)]),
     },
   },
 });
@@ -77,7 +77,7 @@ export const autoRecovery = (args: WorkflowsArgs): Workflow =>
     ...pipeline(args),
     name: workflows.recovery.name,
     workflows: [workflows.deploy, workflows.tests, workflows.pythonCi, workflows.monitor],
-    testWorkflows: [workflows.tests.file, workflows.pythonCi.file],
+    schedule: args.config.monitor.schedule,
     node: args.config.node,
     pnpm: args.config.pnpm,
     attempts: args.config.attempts,
@@ -99,15 +99,15 @@ const pushes = ({ branch, monitor: { file } }: Deploying) => ({
 });
 
 const build = ({ config, owner }: WorkflowsArgs): Job => ({
-  name: "Build & Setup",
+  name: checks.build,
   if: inRepository(owner, config.repository),
   "runs-on": runner,
-  "timeout-minutes": 20,
+  "timeout-minutes": 60,
   permissions: { contents: "read" },
-  steps: [
+  steps: limited([
     checkOut(),
     setUpNode(config.node),
-    ...installSteps(config).slice(0, 1),
+    setUpPython(config.python),
     setUpPnpm(config.pnpm),
     { name: "Install Node dependencies", run: "pnpm install --frozen-lockfile" },
     { name: "Install Python dependencies", run: config.install },
@@ -117,9 +117,9 @@ const build = ({ config, owner }: WorkflowsArgs): Job => ({
       name: "Build summary",
       if: "always()",
       env: { LINT: "${{ steps.lint.outcome }}", BUILD: "${{ steps.build.outcome }}" },
-      run: script(import.meta.url, "./summary.sh"),
+      run: `bash ${summaryPath}`,
     },
-  ],
+  ]),
 });
 
 /** @param rest such as `needs` */
@@ -127,15 +127,19 @@ const tests = ({ config }: WorkflowsArgs, rest: Pick<Job, "needs"> = {}): Job =>
   name: checks.tests,
   ...rest,
   "runs-on": runner,
-  "timeout-minutes": 20,
+  "timeout-minutes": 60,
   environment: { name: testEnvironment, deployment: false },
   permissions: { contents: "read" },
-  steps: [
+  steps: limited([
     checkOut(),
     ...installSteps(config),
     ...config.suites.flatMap((each) => countedSuiteSteps(each, testSecrets)),
-  ],
+  ]),
 });
+
+/** What takes too long fails: a job that does is cancelled by GitHub, and nobody is told. */
+const limited = (steps: [Step, ...Step[]]): [Step, ...Step[]] =>
+  steps.map((step) => (step.run === undefined ? step : { ...step, "timeout-minutes": 15 })) as [Step, ...Step[]];
 
 /** What a pull request from a fork has none of. */
 const testSecrets = {

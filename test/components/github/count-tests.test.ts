@@ -1,7 +1,7 @@
 /** The counting of a suite's tests, run as a step runs it, on what pytest 9 writes. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { countedSuite, countedSuiteSteps } from "../../../components/github/python-checks.ts";
+import { countedSuite, countedSuiteSteps, countTests } from "../../../components/github/python-checks.ts";
 import { PYTHON, Sandbox } from "../../support/sandbox.ts";
 import { refusalOf } from "../../support/script-suite.ts";
 
@@ -116,7 +116,7 @@ describe("count_tests.py", () => {
     const REPORT = "${{ runner.temp }}/validator-ai-2-0.xml";
     assert.deepEqual(run.env, { SUITE: "tests/test_v.py", REPORT });
     assert.deepEqual(counted.env, { SUITE: "Validator AI 2.0", EXPECTED: "12", REPORT });
-    assert.equal(counted.shell, "python");
+    assert.equal(counted.run, `python ${countTests().path}`);
     // A step that fails ends the job: what is counted are tests of which none failed.
     assert.deepEqual([run.if, counted.if, run["continue-on-error"]], [undefined, undefined, undefined]);
   });

@@ -471,7 +471,7 @@ sys.addaudithook(started)`,
           {},
           `[hook-refused] HTTP ${status}: `,
           why,
-          /secret RENDER_DEPLOY_HOOK if/,
+          /secret behind RENDER_DEPLOY_HOOK if/,
         );
         assert.doesNotMatch(message, /::|%/);
         assert.equal(render.requests.length, 1);
@@ -658,7 +658,7 @@ sys.addaudithook(started)`,
       it(`where the hook is ${what}`, async () => {
         const RENDER_DEPLOY_HOOK = hook(render.url);
         const text = await fails("Deploy hook not valid", { RENDER_DEPLOY_HOOK }, /^\[hook-invalid\] /, message);
-        assert.match(text, /secret RENDER_DEPLOY_HOOK.*\. Nothing was deployed$/);
+        assert.match(text, /secret behind RENDER_DEPLOY_HOOK.*\. Nothing was deployed$/);
         assert.deepEqual(render.requests, []);
       });
     }

@@ -68,8 +68,8 @@ const deploying = ({ args, deploy }: Pipeline): Workflow => ({
 });
 const monitoring = ({ args, deploy, monitor: its, tests }: Pipeline) =>
   monitor({ ...args, ...its, workflows: [deploy.file, ...tests] });
-const recovering = ({ args, deploy, monitor: its, recovery: { name }, tests }: Pipeline, attempts?: number) =>
-  recovery({ ...args, name, workflows: [deploy, its], testWorkflows: tests, node: "22", pnpm: "10", attempts });
+const recovering = ({ args, deploy, monitor: its, recovery: { name } }: Pipeline, attempts?: number) =>
+  recovery({ ...args, name, workflows: [deploy, its], schedule: "22 * * * *", node: "22", pnpm: "10", attempts });
 
 /** Everything that a pipeline delivers, by its path. */
 const filesOf = (its: Pipeline) =>
@@ -138,7 +138,7 @@ describe("a pipeline", () => {
       OWN_WORKFLOW: "monitor-jobs.yaml",
       STATUS_FILE: "docs/JOBS.md",
       STATUS_HEAD: "jobs/status",
-      INTERVAL: "at 11 * * * * (UTC)",
+      INTERVAL: "by the schedule 11 * * * * (UTC)",
     });
     const repairs = { ...common, WORKFLOWS: '["deploy-jobs.yaml","monitor-jobs.yaml"]', MAX_ATTEMPTS: "3" };
     assert.deepEqual(envOf(recovering(jobs), "Diagnose"), {
@@ -146,13 +146,12 @@ describe("a pipeline", () => {
       COMMAND: "diagnose",
       RENDER_DEPLOY_HOOK: "${{ secrets.JOBS_HOOK }}",
       RUN_ID: "${{ github.event.workflow_run.id }}",
+      CHECK_HOOK: "${{ github.event_name == 'workflow_dispatch' }}",
     });
     assert.deepEqual(envOf(recovering(jobs), "Repair, or tell"), {
       ...repairs,
       COMMAND: "repair",
-      ACTION: "${{ steps.diagnose.outputs.action }}",
       LOCK_HEAD: "jobs/pnpm-lock",
-      TEST_WORKFLOWS: '["test.yml"]',
     });
     assert.deepEqual(
       [monitoring(jobs), recovering(jobs)].map((each) => jobOf(each).steps!.flatMap(({ run }) => run ?? [])),
@@ -163,6 +162,7 @@ describe("a pipeline", () => {
     );
     assert.deepEqual(recovering(jobs).on, {
       workflow_run: { workflows: ["Deploy Jobs", "Monitor Jobs"], types: ["completed"], branches: ["stable"] },
+      schedule: [{ cron: "22 * * * *" }],
       workflow_dispatch: {},
     });
     for (const workflow of [monitoring(jobs), recovering(jobs)]) {
@@ -280,6 +280,7 @@ describe("two pipelines in one repository", () => {
       const cwd = box.path("sua-org/mining");
       box.git(cwd, "checkout", "--quiet", "--detach", its.args.branch === "main" ? "main" : "origin/stable");
       const given: Record<string, string> = { "github.token": TOKEN, "secrets.RENDER_API_KEY": "", ...values };
+      given["github.event_name == 'workflow_dispatch'"] ??= "false";
       const env = Object.fromEntries(
         Object.entries(envOf(workflow, step)).map(([name, text]) => [
           name,

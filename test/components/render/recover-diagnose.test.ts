@@ -213,14 +213,29 @@ describe("recover.py: what a run failed of", () => {
     });
 
     it("where a log is gone", async () => {
-      for (const status of [404, 410]) {
-        suite.github.handlers["store/log"] = () => ({ status, body: CANARY });
+      for (const [status, attempts] of [
+        [404, 3],
+        [410, 1],
+      ] as const) {
+        let asked = 0;
+        suite.github.handlers["store/log"] = () => {
+          asked++;
+          return { status, body: CANARY };
+        };
         await finds(
           failed([job([OUTDATED])]),
           "tell",
-          new RegExp(`log of job \\d+ cannot be read: status ${status}\n`),
+          /A log could not be read, so that what it failed of is not known/,
         );
+        assert.equal(asked, attempts);
       }
+    });
+
+    it("but where a log comes late", async () => {
+      const stored = suite.github.handlers["store/log"]!;
+      let asked = 0;
+      suite.github.handlers["store/log"] = (call) => (asked++ === 0 ? { status: 404 } : stored(call));
+      await finds(failed([job([OUTDATED])]), "rebuild", /the lock file \(ERR_PNPM_OUTDATED_LOCKFILE\)/);
     });
   });
 
@@ -312,12 +327,12 @@ describe("recover.py: what a run failed of", () => {
           await finds(fails(code), "tell", words, { RENDER_DEPLOY_HOOK: url(suite.render.url) });
       });
 
-    it("is of a service that is suspended, unknown, or not this key's; or nothing answers", async () => {
+    it("is of a service that is suspended or unknown, or nothing answers; a key that is not valid says nothing of it", async () => {
       suite.render.service["suspended"] = "suspended";
       await finds(fails("hook-refused"), "tell", /The deploy hook: mining is suspended in Render: resume it there/);
       suite.render.instead("GET /v1/services", { status: 404 }, { status: 401 }, { status: 500, times: 4 });
       await finds(fails("hook-refused"), "tell", /The deploy hook: Render knows no services\/srv-/);
-      await finds(fails("hook-refused"), "tell", /The deploy hook: status 401: RENDER_API_KEY is not valid/);
+      await finds(fails("hook-unreachable"), "rerun", /is not looked at: status 401: RENDER_API_KEY is not valid/);
       await finds(fails("hook-refused"), "tell", /The deploy hook: Render's API gives no answer: status 500/);
       suite.render.instead("GET /", { fails: "drop", times: 4 });
       await finds(fails("hook-unreachable"), "tell", /127\.0\.0\.1:\d+ gives no answer \(HTTP 000\): the connection/);
@@ -326,24 +341,24 @@ describe("recover.py: what a run failed of", () => {
 
   describe("has nothing to do with", () => {
     const cases: [string, Partial<Run>, RegExp][] = [
-      ["a pull request's run", { event: "pull_request" }, /The run is not of main itself/],
-      ["another branch's", { head_branch: "feature" }, /The run is not of main itself/],
+      ["a pull request's run", { event: "pull_request" }, /Nothing: the run is not of main itself/],
+      ["another branch's", { head_branch: "feature" }, /Nothing: the run is not of main itself/],
       [
         "a fork's, of a branch of the same name",
         { head_repository: "somebody/mining" },
-        /The run is not of main itself/,
+        /Nothing: the run is not of main itself/,
       ],
-      ["a success", { conclusion: "success" }, /The run has ended as success/],
-      ["what was cancelled", { conclusion: "cancelled" }, /The run has ended as cancelled/],
+      ["a success", { conclusion: "success" }, /Nothing: the run has ended as success/],
+      ["what was cancelled", { conclusion: "cancelled" }, /Nothing: the run has ended as cancelled/],
       [
         "a run that goes on",
         { status: "in_progress", conclusion: null },
-        /The run goes on: somebody has started it again/,
+        /Nothing: the run goes on: somebody has started it again/,
       ],
       [
         "recovery itself",
         { file: "auto-recovery.yaml" },
-        /Auto-recovery\.yaml is none of deploy\.yaml, ci\.yaml, monitor/,
+        /Nothing: auto-recovery\.yaml is none of deploy\.yaml, ci\.yaml, monitor/,
       ],
     ];
     for (const [what, more, words] of cases)
@@ -359,20 +374,34 @@ describe("recover.py: what a run failed of", () => {
       suite.github.run({ file: "deploy.yaml", head_branch: "feature" });
       await finds(run, "rebuild", /: rebuild/);
       suite.github.run({ file: "deploy.yaml", status: "queued", conclusion: null });
-      await finds(run, "nothing", /Run 100 of deploy\.yaml is overtaken by run 103/);
+      await finds(run, "nothing", /Nothing: run 100 of deploy\.yaml is overtaken by run 103/);
     });
   });
 
-  describe("by hand", () => {
-    it("takes the newest failed run, and names the others", async () => {
+  describe("by hand, and by schedule", () => {
+    const plan = () =>
+      (JSON.parse(suite.box.read("tmp/diagnosis.json")) as { run: Run; action: string }[]).map(({ run, action }) => [
+        run.id,
+        action,
+      ]);
+
+    it("takes the newest run of each workflow, and hides none behind another", async () => {
       suite.github.run({ file: "deploy.yaml", jobs: [job([])] });
       suite.github.run({ file: "ci.yaml", jobs: [job([OUTDATED])] });
       suite.github.run({ file: "monitor.yaml", conclusion: "success" });
       const { action, output } = await suite.diagnose();
       assert.equal(action, "rebuild", output);
-      assert.match(output, /^Failed too: deploy\.yaml$/m);
-      const { run } = JSON.parse(suite.box.read("tmp/diagnosis.json")) as { run: { id: number } };
-      assert.equal(run.id, 9001);
+      assert.deepEqual(plan(), [
+        [9000, "tell"],
+        [9001, "rebuild"],
+      ]);
+    });
+
+    it("goes by the newest run that says something: a cancelled one hides no failure", async () => {
+      suite.github.run({ file: "deploy.yaml", jobs: [job([])] });
+      suite.github.run({ file: "deploy.yaml", conclusion: "cancelled" });
+      assert.equal((await suite.diagnose()).action, "tell");
+      assert.deepEqual(plan(), [[9000, "tell"]]);
     });
 
     it("leaves out what is overtaken", async () => {
@@ -380,16 +409,18 @@ describe("recover.py: what a run failed of", () => {
       suite.github.run({ file: "deploy.yaml" });
       suite.github.run({ file: "deploy.yaml", status: "in_progress", conclusion: null });
       assert.equal((await suite.diagnose()).action, "tell");
-      assert.equal((JSON.parse(suite.box.read("tmp/diagnosis.json")) as { run: Run }).run.id, 9000);
+      assert.deepEqual(plan(), [[9000, "tell"]]);
     });
 
-    it("looks at the hook where nothing has failed, and does nothing else", async () => {
+    it("looks at the hook where nothing has failed and somebody wants to know, and does nothing else", async () => {
       failed([], { conclusion: "success" });
-      const { action, output } = await suite.diagnose();
+      assert.doesNotMatch((await suite.diagnose()).output, /Deploy hook/);
+      assert.deepEqual(suite.render.requests, []);
+      const { action, output } = await suite.diagnose({ CHECK_HOOK: "true" });
       assert.equal(action, "nothing");
       assert.match(output, /^::notice title=Deploy hook::Its form is right, and its host answers$/m);
-      assert.match(output, /The newest run of none of deploy\.yaml, ci\.yaml, monitor\.yaml has failed: nothing$/m);
-      const wrong = await suite.diagnose({ RENDER_DEPLOY_HOOK: "" });
+      assert.match(output, /Nothing: the newest run of none of deploy\.yaml, ci\.yaml, monitor\.yaml has failed$/m);
+      const wrong = await suite.diagnose({ CHECK_HOOK: "true", RENDER_DEPLOY_HOOK: "" });
       assert.equal(wrong.action, "nothing");
       assert.match(wrong.output, /^::warning title=Deploy hook::RENDER_DEPLOY_HOOK is empty/m);
       untouched();

@@ -104,7 +104,7 @@ export interface Suite {
   usePnpm(before?: string): void;
   start(program: string, env?: Env): Promise<Result>;
   diagnose(env?: Env): Promise<{ action: string; output: string }>;
-  repair(action: string, env?: Env): Promise<Result>;
+  repair(env?: Env): Promise<Result>;
   /** Both, as the workflow does it. */
   recover(run: Run, env?: Env): Promise<{ action: string; code: number | null; output: string }>;
 }
@@ -195,7 +195,6 @@ export function recoverSuite(): Suite {
         RENDER_API_KEY: render.apiKey,
         RUNNER_TEMP: box.path("tmp"),
         WORKFLOWS: '["deploy.yaml", "ci.yaml", "monitor.yaml"]',
-        TEST_WORKFLOWS: '["ci.yaml"]',
         LOCK_HEAD: HEAD,
         RETRY_BASE_SECONDS: "0",
         npm_config_registry: registry.url,
@@ -214,11 +213,11 @@ export function recoverSuite(): Suite {
     assert.deepEqual(others, {});
     return { action, output: result.output };
   };
-  suite.repair = (action, env) => suite.start("recover.py", { COMMAND: "repair", ACTION: action, ...env });
+  suite.repair = (env) => suite.start("recover.py", { COMMAND: "repair", ...env });
   suite.recover = async (run, env) => {
     const { action, output: first } = await suite.diagnose({ RUN_ID: `${run.id}`, ...env });
     if (action === "nothing") return { action, code: 0, output: first };
-    const { code, output: second } = await suite.repair(action, env);
+    const { code, output: second } = await suite.repair(env);
     return { action, code, output: first + second };
   };
   return suite;

@@ -58,7 +58,7 @@ describe("qivo's config", () => {
   describe("is refused by both, each problem with key, found, expected and mend", () => {
     const id = (text: string): [Config, string] => [
       inProd({ service: { ...service, id: text } }),
-      `${key}.service.id: found "${text}"; expected a service's id, as its address in Render's Dashboard has it: srv- and 20 lower-case letters or digits`,
+      `${key}.service.id: found "${text}"; expected a service's id, as its address in Render's Dashboard has it: srv- and 20 digits or letters from a to v`,
     ];
     itRefuses(
       {
@@ -69,7 +69,7 @@ describe("qivo's config", () => {
         "one with a letter that no id has": id("srv-z3sk5h1r0fns738ibdg0"),
         "no id": [
           inProd({ service: { name: "qivo" } }),
-          `${key}.service.id: missing; expected a service's id, as its address in Render's Dashboard has it: srv- and 20 lower-case letters or digits`,
+          `${key}.service.id: missing; expected a service's id, as its address in Render's Dashboard has it: srv- and 20 digits or letters from a to v`,
         ],
         "an API without TLS": [
           inProd({ api: "http://api.render.com" }),

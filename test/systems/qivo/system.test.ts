@@ -44,7 +44,7 @@ describe("qivo", () => {
       RepositoryDelivery: 1,
       RepositoryEnvironment: 1,
       RepositoryEnvironmentDeploymentPolicy: 1,
-      RepositoryFile: 13,
+      RepositoryFile: 15,
       RepositoryRuleset: 1,
       Stack: 1,
     });
@@ -82,9 +82,9 @@ describe("qivo", () => {
   it("delivers each file once, the programs before the workflows that run them", async () => {
     const prod = await declared("prod");
     const files = facts(prod).files.map(({ path }) => path);
-    const [programs, workflows] = [files.slice(0, 8), files.slice(8)];
+    const [programs, workflows] = [files.slice(0, 10), files.slice(10)];
     assert.ok(
-      programs.every((path) => /^\.github\/render\/[a-z]+\.py$/.test(path)),
+      programs.every((path) => /^\.github\/(render|scripts)\/[a-z_]+\.(py|sh)$/.test(path)),
       programs.join(),
     );
     assert.deepEqual(workflows, [
@@ -94,7 +94,7 @@ describe("qivo", () => {
       ".github/workflows/monitor.yaml",
       ".github/workflows/auto-recovery.yaml",
     ]);
-    assert.equal(new Set(files).size, 13);
+    assert.equal(new Set(files).size, 15);
     assert.deepEqual(
       inputs(prod, "RepositoryFile")
         .map(({ file }) => file)
@@ -114,6 +114,7 @@ describe("qivo", () => {
       requiredStatusChecks: {
         strictRequiredStatusChecksPolicy: true,
         requiredChecks: [
+          { context: "Build & Setup", integrationId: 15368 },
           { context: "Run Automated Tests", integrationId: 15368 },
           { context: "python", integrationId: 15368 },
         ],
@@ -144,7 +145,7 @@ describe("qivo", () => {
       const { environments, rulesets, files } = facts(await declared(stack));
       assert.deepEqual(environments, [{ repository: `sua-org/${repository}`, name: stack }]);
       assert.deepEqual(rulesets, stack === "prod" ? [{ repository: `sua-org/${repository}`, name: "main" }] : []);
-      assert.equal(files.length, stack === "prod" ? 13 : 0);
+      assert.equal(files.length, stack === "prod" ? 15 : 0);
     }
   });
 });

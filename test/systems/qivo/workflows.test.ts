@@ -69,6 +69,7 @@ describe("qivo's workflows", () => {
       [...filesFor().keys()],
       [
         ...programs.map((each) => `.github/render/${each}.py`),
+        ...["count_tests.py", "build_summary.sh"].map((each) => `.github/scripts/${each}`),
         ...["test.yml", "python-ci.yml", "deploy.yaml", "monitor.yaml", "auto-recovery.yaml"].map(
           (each) => `.github/workflows/${each}`,
         ),
@@ -92,7 +93,7 @@ describe("qivo's workflows", () => {
     ["a tag", push("tags/main"), app],
     ["a pull request", pullRequest, app, "tests", "pythonCi"],
     ["somebody", byHand, app, ...all],
-    ["the clock", schedule("7,37 * * * *"), app, "monitor"],
+    ["the clock", schedule("7,37 * * * *"), app, "monitor", "recovery"],
     ["another schedule", schedule("0 * * * *"), app],
     ["the end of deploy.yaml", ended("Deploy"), app, "recovery"],
     ["the end of test.yml", ended("Tests"), app, "recovery"],
@@ -124,6 +125,7 @@ describe("qivo's workflows", () => {
         types: ["completed"],
         branches: ["main"],
       },
+      schedule: [{ cron: "7,37 * * * *" }],
       workflow_dispatch: {},
     });
     const files = others.map((each) => workflowPath(each).split("/").at(-1)!);
@@ -147,22 +149,24 @@ describe("qivo's workflows", () => {
     for (const [what, expected, run] of [
       ["a push's failure", true, {}],
       ["a push's run that took too long", true, { conclusion: "timed_out" }],
+      ["a push's workflow that GitHub could not start", true, { conclusion: "startup_failure" }],
       ["a failure by schedule", true, { event: "schedule" }],
       ["a failure by hand", true, { event: "workflow_dispatch" }],
       ["a pull request's failure, from a branch called main", false, { event: "pull_request" }],
       ["a fork's pull request's failure", false, { event: "pull_request", ...fork }],
       ["a fork's failure", false, fork],
       ["a failure of a fork that is gone", false, { head_repository: null }],
-      ...["success", "skipped", "cancelled", "neutral", "action_required", "stale", "startup_failure"].map(
+      ...["success", "skipped", "cancelled", "neutral", "action_required", "stale"].map(
         (conclusion) => [`a run that ended as ${conclusion}`, false, { conclusion }] as const,
       ),
     ] as const) {
       it(`${expected ? "takes" : "passes over"} ${what}`, () => assert.equal(holds(ended("Deploy", run)), expected));
     }
 
-    it("takes whoever starts it by hand, but not in a fork", () => {
-      assert.equal(holds(byHand), true);
-      for (const event of [byHand, ended("Deploy"), ended("Deploy", fork)])
+    it("takes whoever starts it by hand, and the clock, but not in a fork", () => {
+      const clock = schedule("7,37 * * * *");
+      assert.deepEqual([holds(byHand), holds(clock)], [true, true]);
+      for (const event of [byHand, clock, ended("Deploy"), ended("Deploy", fork)])
         assert.equal(holds(event, "somebody-else/ComplianceCore-Mining"), false);
     });
   });
@@ -173,19 +177,20 @@ describe("qivo's workflows", () => {
   const inTurn = { group: "qivo-mining-pipeline", "cancel-in-progress": false, queue: "max" };
   const tests = {
     name: "Run Automated Tests",
-    minutes: 20,
+    minutes: 60,
     permissions: read,
     environment: quiet("dev"),
     secrets: { "Bridge AI": ["DATABASE_URL", "OPENAI_API_KEY"], "Validator AI": ["DATABASE_URL", "OPENAI_API_KEY"] },
     token: [],
   };
   const none = { needs: undefined, if: undefined, environment: undefined, concurrency: undefined };
+  const build = { ...none, name: "Build & Setup", if: own, minutes: 60, permissions: read, secrets: {}, token: [] };
   const writing = { contents: "write", issues: "write", "pull-requests": "write" };
   const expected: Record<Which, { concurrency: unknown; jobs: Record<string, object> }> = {
     deploy: {
       concurrency: { group: "deploy-${{ github.ref }}", "cancel-in-progress": false },
       jobs: {
-        build: { ...none, name: "Build & Setup", if: own, minutes: 20, permissions: read, secrets: {}, token: [] },
+        build,
         tests: { ...none, ...tests, needs: "build" },
         deploy: {
           ...none,
@@ -201,11 +206,11 @@ describe("qivo's workflows", () => {
     },
     tests: {
       concurrency: { group: "tests-${{ github.ref }}", "cancel-in-progress": true },
-      jobs: { tests: { ...none, ...tests } },
+      jobs: { build, tests: { ...none, ...tests } },
     },
     pythonCi: {
       concurrency: { group: "python-${{ github.ref }}", "cancel-in-progress": true },
-      jobs: { python: { ...none, name: "python", minutes: 20, permissions: read, secrets: {}, token: [] } },
+      jobs: { python: { ...none, name: "python", minutes: 60, permissions: read, secrets: {}, token: [] } },
     },
     monitor: {
       concurrency: undefined,
@@ -284,7 +289,7 @@ describe("qivo's workflows", () => {
         const lines = delivered(which)
           .split("\n")
           .filter((line) => /^ +(- )?uses:/.test(line));
-        assert.equal(lines.length, { deploy: 6, tests: 2, pythonCi: 2, monitor: 1, recovery: 2 }[which]);
+        assert.equal(lines.length, { deploy: 6, tests: 5, pythonCi: 2, monitor: 1, recovery: 2 }[which]);
         assert.equal(steps.filter(({ uses }) => uses).length, lines.length);
         for (const line of lines) assert.match(line, /uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
       });
@@ -325,6 +330,7 @@ describe("qivo's workflows", () => {
   it("test the same before a deploy as in a pull request: the document's suites, each counted", () => {
     const { needs: _, ...before } = jobOf("deploy", "tests");
     assert.deepEqual(before, jobOf("tests", "tests"));
+    assert.deepEqual(jobOf("deploy", "build"), jobOf("tests", "build"));
     const suites = before.steps!.flatMap(({ env }) => {
       const { SUITE, EXPECTED } = (env ?? {}) as Record<string, string>;
       return SUITE ? [[SUITE, EXPECTED]] : [];
@@ -337,8 +343,15 @@ describe("qivo's workflows", () => {
     ]);
   });
 
+  it("fail by what takes too long, before GitHub cancels the job and tells nobody", () => {
+    for (const which of ["deploy", "tests", "pythonCi"] as const)
+      for (const [id, job] of jobsOf(which).filter(([id]) => id !== "deploy"))
+        for (const { name, run, "timeout-minutes": minutes } of job.steps!)
+          assert.equal(minutes, run === undefined ? undefined : 15, `${which} ${id} ${name}`);
+  });
+
   it("run by the names that a protected branch asks for", () => {
-    const shown = [jobOf("tests", "tests").name, jobOf("pythonCi", "python").name];
+    const shown = [jobOf("tests", "build").name, jobOf("tests", "tests").name, jobOf("pythonCi", "python").name];
     assert.deepEqual(shown, Object.values(checks));
     const { rules } = rulesets(deploying({ approvals: 1, via: "pull-request" }))["main"]!;
     const { requiredChecks } = (rules as { requiredStatusChecks: { requiredChecks: { context: string }[] } })
@@ -376,7 +389,7 @@ describe("qivo's workflows", () => {
     }
     assert.deepEqual(
       all.filter((each) => text[each].includes("github.repository == 'sua-org/Other'")),
-      ["deploy", "monitor", "recovery"],
+      ["deploy", "tests", "monitor", "recovery"],
     );
     for (const each of ["deploy", "pythonCi"] as const) {
       assert.ok(starts(text[each], push("heads/trunk")));
@@ -407,7 +420,7 @@ describe("qivo's workflows", () => {
       OWN_WORKFLOW: "monitor.yaml",
       STATUS_FILE: "STATUS.md",
       STATUS_HEAD: "mining/status",
-      INTERVAL: "at */15 * * * * (UTC)",
+      INTERVAL: "by the schedule */15 * * * * (UTC)",
     });
     const repairs = {
       ...here,
@@ -419,13 +432,12 @@ describe("qivo's workflows", () => {
       COMMAND: "diagnose",
       RENDER_DEPLOY_HOOK,
       RUN_ID: "${{ github.event.workflow_run.id }}",
+      CHECK_HOOK: "${{ github.event_name == 'workflow_dispatch' }}",
     });
     assert.deepEqual(env("recovery", "recover", "Repair, or tell"), {
       ...repairs,
       COMMAND: "repair",
-      ACTION: "${{ steps.diagnose.outputs.action }}",
       LOCK_HEAD: "mining/pnpm-lock",
-      TEST_WORKFLOWS: '["test.yml","python-ci.yml"]',
     });
     for (const [which, id] of [
       ["deploy", "build"],
@@ -439,10 +451,10 @@ describe("qivo's workflows", () => {
       );
     }
     assert.deepEqual(
-      jobOf("deploy", "build", changes).steps!.flatMap(({ run }) => (run?.includes("\n") ? [] : (run ?? []))),
+      jobOf("deploy", "build", changes).steps!.flatMap(({ run }) => run ?? []),
       [
         ...['npm install --global "pnpm@$PNPM"', "pnpm install --frozen-lockfile", "pip install .[tests]"],
-        ...["pnpm eslint .", "pnpm --recursive build"],
+        ...["pnpm eslint .", "pnpm --recursive build", "bash .github/scripts/build_summary.sh"],
       ],
     );
     assert.deepEqual(stepsOf("tests", "tests", changes), ["Check out", "Set up Python", "Install", "All", "Count All"]);
@@ -450,23 +462,26 @@ describe("qivo's workflows", () => {
       ...["Check out", "Set up Python", "Install", "mypy .", "pytest -q"],
     ]);
     for (const each of ["deploy", "tests", "pythonCi"] as const)
-      assert.equal(text[each].match(/python-version: "3\.13"/g)?.length, each === "deploy" ? 2 : 1);
+      assert.equal(text[each].match(/python-version: "3\.13"/g)?.length, each === "pythonCi" ? 1 : 2);
   });
 
   it("run programs that are delivered as they are tested, and hold none of GitHub's expressions", () => {
     for (const [path, text] of filesFor()) {
-      if (!path.endsWith(".py")) continue;
-      assert.match(
-        text,
-        /^# Generated by Esteira\. Changes made here are overwritten: edit components\/render\/pipeline\//,
-      );
-      assert.doesNotMatch(text, /\$\{\{|qivo|srv-d/, path);
+      const name = /([a-z_]+\.(py|sh))$/.exec(path)?.[1];
+      if (name === undefined) continue;
+      assert.match(text, /^# Generated by Esteira\. Changes made here are overwritten: edit (components|systems)\//);
+      assert.ok(text.split("\n")[0]!.includes(`/${name} in the`), path);
+      assert.doesNotMatch(text, path.endsWith(".py") ? /\$\{\{|qivo|srv-d/ : /\$\{\{|srv-d/, path);
     }
     const started = all.flatMap((each) =>
-      jobsOf(each).flatMap(([, job]) => job.steps!.flatMap(({ run }) => /^python3 (\S+)$/.exec(run ?? "")?.[1] ?? [])),
+      jobsOf(each).flatMap(([, job]) =>
+        job.steps!.flatMap(({ run }) => /^(?:python3?|bash) (\S+)$/.exec(run ?? "")?.[1] ?? []),
+      ),
     );
+    const counting = Array(2).fill(".github/scripts/count_tests.py");
     assert.deepEqual(started, [
-      ...[".github/render/deploy.py", ".github/render/monitor.py"],
+      ...[".github/scripts/build_summary.sh", ...counting, ".github/render/deploy.py"],
+      ...[".github/scripts/build_summary.sh", ...counting, ".github/render/monitor.py"],
       ...[".github/render/recover.py", ".github/render/recover.py"],
     ]);
     for (const each of started) assert.ok(filesFor().has(each), each);
@@ -715,12 +730,16 @@ describe("qivo's workflows under a runner", () => {
   it("test.yml and python-ci.yml test a pull request, a fork's without any secret", async () => {
     const secrets = { DATABASE_URL: "", OPENAI_API_KEY: "", RENDER_DEPLOY_HOOK: "", RENDER_API_KEY: "" };
     const act = await start("tests", pullRequest, { secrets });
-    assert.deepEqual([act.code, act.conclusions], [0, { "Run Automated Tests": "success" }], act.output);
+    assert.deepEqual(
+      [act.code, act.conclusions],
+      [0, { "Build & Setup": "success", "Run Automated Tests": "success" }],
+      act.output,
+    );
     assert.deepEqual(JSON.parse(sandbox.read("pytest.jsonl").split("\n")[0]!), ["tests/test_bridge_ai.py", "", ""]);
     sandbox.stub("ruff", "exit 1");
     const python = await start("pythonCi", pullRequest, { secrets });
     assert.deepEqual([python.code, python.conclusions], [1, { python: "failure" }]);
-    assert.deepEqual([counts("pip", "ruff", "pytest"), render.requests], [[2, 1, 0], []]);
+    assert.deepEqual([counts("pip", "ruff", "pytest"), render.requests], [[3, 1, 0], []]);
   });
 
   it("monitor.yaml keeps the status on the branch, and an issue while a deploy has failed", async () => {

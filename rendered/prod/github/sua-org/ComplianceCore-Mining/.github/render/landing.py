@@ -14,7 +14,7 @@ import urllib.parse
 from pathlib import Path
 
 import web
-from github import NOTHING, PULL, Refused
+from github import PULL, Refused
 from tell import ENV, Failed, clean, hide, say
 
 PUSHES = 5
@@ -76,7 +76,7 @@ class Landing:
             if attempt == 4 or not AWAY.search(said):
                 return said
             say(f"git {args[0]}: {said[:200]}, at attempt {attempt}; trying again")
-            web.pause(attempt, NOTHING)
+            web.pause(attempt)
         raise AssertionError
 
     def text(self, revision):
@@ -107,7 +107,7 @@ class Landing:
                 hint = ". The job needs `permissions: contents: write`" if DENIED.search(refusal) else ""
                 raise Failed("Not pushed", f"{self.github.branch}: {refusal}{hint}")
             say(f"{self.github.branch} has moved on, at attempt {attempt}: written again on what has come")
-            web.pause(attempt, NOTHING)
+            web.pause(attempt)
             if why := self.remote("fetch", "--quiet", "origin", self.github.branch):
                 raise Failed("Not fetched", f"{self.github.branch}: {why}")
             if not self.run("merge-base", "--is-ancestor", "HEAD", "FETCH_HEAD").returncode:

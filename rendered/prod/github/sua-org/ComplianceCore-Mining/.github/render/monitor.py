@@ -15,8 +15,8 @@ from pathlib import Path
 
 from github import GitHub, Refused, permitted
 from landing import Landing
-from render import FAILED, Api, Away, commit_of, dashboard, decided_of, failure
-from tell import ENV, annotate, needed, plain, program, say, summary
+from render import FAILED, Api, Away, Denied, Odd, dashboard, decided_of, failure
+from tell import ENV, Failed, annotate, needed, plain, program, say, summary
 
 STAMP = "Last change: "
 
@@ -42,7 +42,7 @@ def service_rows(api):
     def shown(deploy):
         if not deploy:
             return "none"
-        commit = commit_of(deploy)
+        commit = deploy["commit"]
         at = moment(deploy.get("finishedAt") or deploy.get("createdAt"))
         return f"`{plain(deploy['status'])}` `{plain(deploy['id'])}`, commit `{plain(commit)[:7] if commit else 'unknown'}`, {at}"
 
@@ -59,9 +59,7 @@ def service_rows(api):
 def workflow_rows(github, workflows):
     rows, last = {}, {}
     for each in workflows:
-        completed = [run for run in github.runs(each) if run["status"] == "completed"]
-        last[each] = completed[0] if completed else None
-        run = last[each]
+        run = last[each] = github.ended(each)
         rows[f"`{each}`"] = (
             f"`{plain(run['conclusion'])}`, [run {run['run_number']}]({run['html_url']}), commit `{run['head_sha'][:7]}`"
             if run
@@ -105,15 +103,12 @@ def issues(github, api, decided, last):
 def main():
     github, api, workflows = GitHub(), Api(), json.loads(needed("WORKFLOWS"))
     path = needed("STATUS_FILE")
-    rows, decided = {}, None
+    rows, decided, gone = {}, None, None
     if api:
         try:
             rows, decided = service_rows(api)
-        except Away as away:
-            annotate(
-                "warning", "Not looked at", f"Render's API gives no answer ({away}): what was known stays as it is"
-            )
-            return
+        except (Away, Denied) as error:
+            gone = error
     else:
         annotate(
             "notice",
@@ -127,6 +122,13 @@ def main():
         issues(github, api, decided, last)
     except Refused as refused:
         raise permitted(refused, "actions: read, issues: write") from refused
+    if isinstance(gone, Denied):
+        raise gone
+    if isinstance(gone, Odd):
+        raise Failed("Not looked at", f"Render's API gives {gone}: this program may be older than the API")
+    if gone:
+        annotate("warning", "Not looked at", f"Render's API gives no answer ({gone}): what was known stays as it is")
+        return
     now = ENV.get("NOW") or datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = document(rows, ENV.get("INTERVAL", "by schedule"), now)
     summary(text)

@@ -3,12 +3,14 @@
 """Repairs what a failed run has failed of, if it is one of the things that a program can repair; else it opens an issue.
 
 Reads what render.py and github.py do, COMMAND, RUNNER_TEMP, GITHUB_OUTPUT, WORKFLOWS (JSON: the files of the workflows whose failures
-count, the deploying one first), TEST_WORKFLOWS (likewise: started for a pull request), LOCK_HEAD (the branch of that pull request), and
+count, the deploying one first), LOCK_HEAD (the branch of its pull request), and
 MAX_ATTEMPTS (3: of one run, and of repairs by commit in a day).
 
-COMMAND=diagnose reads RUN_ID, or where it is empty takes the newest failed run of WORKFLOWS. It looks into the log of the steps that
-failed, and outputs action: nothing, rebuild, rerun or tell. Nothing is changed, and the hook is never called: that would deploy.
-COMMAND=repair does it, in a checkout of the branch:
+COMMAND=diagnose reads RUN_ID, or where it is empty takes the newest run of each of WORKFLOWS that has failed: GitHub tells nobody of a
+run that a workflow's own token has started, nor does a hook that could not be reached say when it can be. It looks into the log of the
+steps that failed, and outputs action: rebuild where one of them needs that, else rerun, tell or nothing. Nothing is changed, and the
+hook is never called: that would deploy. With CHECK_HOOK=true it is looked at where nothing has failed.
+COMMAND=repair does what was found, in a checkout of the branch:
   rebuild  makes pnpm-lock.yaml anew and pushes it (or opens a pull request where the branch is protected), and starts the deploying
            workflow: GitHub starts none for a push by a workflow's own token
   rerun    runs the failed jobs of that run again
@@ -23,14 +25,14 @@ import re
 import subprocess
 from pathlib import Path
 
-from github import GitHub, Refused, permitted
+from github import BAD, GitHub, Refused, permitted
 from landing import Landing
-from render import FAILED, LOCK_FILE, OVER, Api, Away, Hook, failure
+from render import FAILED, LOCK_FILE, OVER, Absent, Api, Away, Denied, Hook, failure
 from tell import ENV, Failed, annotate, needed, number, output, plain, program, say, summary
 
 LOCK = "pnpm-lock.yaml"
 TRAILER = "Pipeline-Recovery"
-BAD = ("failure", "timed_out", "startup_failure")
+APPROVE = "GitHub starts its checks once somebody with write access has approved them."
 # A line of a log, with its time. Errors are lines that a tool begins with its own mark: the same words in the output of a test
 # that failed say nothing of a network.
 LINE = re.compile(r"\ufeff?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\S*Z ?(.*)")
@@ -63,25 +65,27 @@ class Diagnosis:
         self.action, self.cause, self.more = action, cause, more
 
 
-def failed_run(github, workflows):
-    """The run that is to be repaired, or a reason why there is none."""
-    reason = f"the newest run of none of {', '.join(workflows)} has failed"
+def failed_runs(github, workflows):
+    """The runs that are to be repaired, and why not those that are not."""
     if identity := ENV.get("RUN_ID"):
-        run = github.ask("GET", f"actions/runs/{identity}")
-        if (why := uninvolved(github, workflows, run)) is not None:
-            return None, why
-        candidates = [run]
+        candidates = [github.ask("GET", f"actions/runs/{identity}")]
+        if (why := uninvolved(github, workflows, candidates[0])) is not None:
+            return [], [why]
     else:
-        newest = [next(iter(completed(github, each)), None) for each in workflows]
-        candidates = sorted((run for run in newest if run and run["conclusion"] in BAD), key=lambda run: -run["id"])
-    if others := candidates[1:]:
-        say(f"Failed too: {', '.join(file_of(run) for run in others)}")
+        newest = [github.ended(each) for each in workflows]
+        candidates = [run for run in newest if run and run["conclusion"] in BAD]
+    runs, reasons = [], []
     for run in candidates:
-        newer = [each for each in github.runs(file_of(run)) if each["run_number"] > run["run_number"]]
-        if not newer:
-            return run, ""
-        reason = f"run {run['run_number']} of {file_of(run)} is overtaken by run {newer[0]['run_number']}"
-    return None, reason
+        if newer := overtaken(github, run):
+            reasons.append(f"run {run['run_number']} of {file_of(run)} is overtaken by run {newer['run_number']}")
+        else:
+            runs.append(run)
+    return runs, reasons or [f"the newest run of none of {', '.join(workflows)} has failed"]
+
+
+def overtaken(github, run):
+    """The newest run after it, or None."""
+    return next((each for each in github.runs(file_of(run)) if each["run_number"] > run["run_number"]), None)
 
 
 def uninvolved(github, workflows, run):
@@ -96,25 +100,23 @@ def uninvolved(github, workflows, run):
     return None
 
 
-def completed(github, workflow):
-    return [each for each in github.runs(workflow) if each["status"] == "completed"]
-
-
 def file_of(run):
     return run["path"].split("@")[0].rsplit("/", 1)[-1]
 
 
 def failed_text(github, run):
-    """The names of the steps that failed, and what they printed."""
-    names, texts = [], []
+    """The names of the steps that failed, what they printed, and whether all of that could be read."""
+    names, texts, whole = [], [], True
     for job in github.pages(f"actions/runs/{run['id']}/attempts/{run['run_attempt']}/jobs", "jobs"):
         if job["conclusion"] not in BAD:
             continue
         steps = [each for each in job.get("steps") or [] if each["conclusion"] in BAD]
         names += [plain(f"{job['name']}: {each['name']}") for each in steps] or [plain(job["name"])]
         spans = [(second(each.get("started_at"), ""), second(each.get("completed_at"), "~")) for each in steps]
-        texts += printed(github.log(job["id"]), spans)
-    return names, "\n".join(texts)
+        log = github.log(job["id"])
+        whole = whole and log is not None
+        texts += printed(log or "", spans)
+    return names, "\n".join(texts), whole
 
 
 def printed(log, spans):
@@ -142,7 +144,7 @@ def second(time, otherwise):
 
 
 def diagnose(github, api, run):
-    names, text = failed_text(github, run)
+    names, text, whole = failed_text(github, run)
     where = f"failed: {', '.join(names) or 'no job, so that GitHub itself may have refused the workflow'}"
     code = CODE.search(text)
     lock = LOCK_FILE.search(text)
@@ -154,6 +156,8 @@ def diagnose(github, api, run):
         return rerun(run, f"a push that came too late; {where}")
     if PASSING.search(text):
         return rerun(run, f"something that passes, such as a network that was away; {where}")
+    if not whole:
+        return Diagnosis("tell", f"A log could not be read, so that what it failed of is not known; {where}")
     return Diagnosis("tell", f"Nothing that a program can repair; {where}")
 
 
@@ -226,8 +230,11 @@ def check_hook(api):
         return None
     try:
         service = api.service()
-    except Failed as failed:
-        return str(failed)
+    except Absent as absent:
+        return str(absent)
+    except Denied as denied:
+        say(f"Whether Render knows the service is not looked at: {denied}")
+        return None
     except Away as away:
         return f"Render's API gives no answer: {away}"
     if service.get("suspended") == "suspended":
@@ -236,7 +243,8 @@ def check_hook(api):
 
 
 def make_lock_file():
-    """Keeps the versions that are locked; of a lock file that cannot be read, pnpm makes a new one. No script of a package runs."""
+    """Keeps the versions that are locked; of a lock file that cannot be read, pnpm makes a new one. No script of a package runs;
+    what the branch itself has for pnpm, such as a .pnpmfile.cjs, does."""
     secret = re.compile(r"TOKEN|SECRET|PASSW|KEY|AUTH|RENDER_", re.IGNORECASE)
     # Without --fix-lockfile a package that got lost when a conflict was resolved stays so.
     command = ["pnpm", "install", "--lockfile-only", "--no-frozen-lockfile", "--fix-lockfile", "--ignore-scripts"]
@@ -260,7 +268,7 @@ def make_lock_file():
 def mended(landing, run):
     """Whether the branch has another lock file, or other dependencies, than what the run failed of."""
     sha = run["head_sha"]
-    if why := landing.remote("fetch", "--quiet", "origin", sha):
+    if why := landing.remote("fetch", "--quiet", "--depth=1", "origin", sha):
         raise Failed("Not fetched", f"{sha[:7]}: {why}")
     paths = (LOCK, "*package.json", "pnpm-workspace.yaml")
     return landing.run("diff", "--quiet", sha, "HEAD", "--", *paths).returncode == 1
@@ -273,23 +281,26 @@ def land_lock_file(github, run):
         make_lock_file,
         f"ci: rebuild {LOCK}\n\n{TRAILER}: {run['html_url']}",
         f"ci: rebuild {LOCK}",
-        f"{file_of(run)}, {link}, failed of its lock file. This is what pnpm makes of `package.json`.",
+        f"{file_of(run)}, {link}, failed of its lock file. This is what pnpm makes of `package.json`. {APPROVE}",
     )
     deploying = json.loads(needed("WORKFLOWS"))[0]
     if how == "nothing":
-        if mended(landing, run):
+        if not mended(landing, run):
+            raise Failed(
+                "Not repaired",
+                f"pnpm makes the same {LOCK} again: the versions of pnpm may differ, see package.json's packageManager",
+            )
+        if any(each["id"] > run["id"] for each in github.runs(deploying)):
             return f"{LOCK} fits on {github.branch}: somebody has repaired it since run {run['run_number']}"
-        raise Failed(
-            "Not repaired",
-            f"pnpm makes the same {LOCK} again: the versions of pnpm may differ, see package.json's packageManager",
-        )
-    if how == "pushed":
+    if how in ("nothing", "pushed"):
         github.dispatch(deploying, github.branch)
-        return f"Pushed a new {LOCK} and started {deploying}"
-    if how == "proposed":
-        for each in json.loads(ENV.get("TEST_WORKFLOWS") or "[]"):
-            github.dispatch(each, landing.head)
-    return f"{github.branch} is protected: a pull request from {landing.head} has the new {LOCK}. Its merge starts {deploying}"
+        what = (
+            f"Pushed a new {LOCK}"
+            if how == "pushed"
+            else f"{LOCK} fits on {github.branch} by now, and was not deployed"
+        )
+        return f"{what}; started {deploying}"
+    return f"{github.branch} is protected: a pull request from {landing.head} has the new {LOCK}. {APPROVE} Its merge starts {deploying}"
 
 
 def tell(github, api, run, cause, deploy=""):
@@ -313,36 +324,49 @@ def tell(github, api, run, cause, deploy=""):
 
 
 def diagnosed(github, api):
-    run, reason = failed_run(github, json.loads(needed("WORKFLOWS")))
-    if run is None:
-        found = Diagnosis("nothing", reason[0].upper() + reason[1:])
-        if not ENV.get("RUN_ID"):  # somebody wants to know
+    runs, reasons = failed_runs(github, json.loads(needed("WORKFLOWS")))
+    found = [(run, diagnose(github, api, run)) for run in runs]
+    for run, each in found:
+        annotate("notice", "Diagnosis", f"{file_of(run)}, run {run['run_number']}: {each.cause}: {each.action}")
+    if not found:
+        annotate("notice", "Diagnosis", f"Nothing: {'; '.join(reasons)}")
+        if ENV.get("CHECK_HOOK") == "true":
             problem = check_hook(api)
             level, words = ("warning", problem) if problem else ("notice", "Its form is right, and its host answers")
             annotate(level, "Deploy hook", words)
-    else:
-        found = diagnose(github, api, run)
-    annotate("notice", "Diagnosis", f"{found.cause}: {found.action}")
-    Path(needed("RUNNER_TEMP"), "diagnosis.json").write_text(
-        json.dumps({"run": run, "cause": found.cause, **found.more}), encoding="utf-8"
-    )
-    output(action=found.action)
+    plan = [
+        {"run": run, "action": each.action, "cause": each.cause, **each.more}
+        for run, each in found
+        if each.action != "nothing"
+    ]
+    Path(needed("RUNNER_TEMP"), "diagnosis.json").write_text(json.dumps(plan), encoding="utf-8")
+    actions = [each["action"] for each in plan]
+    output(action="rebuild" if "rebuild" in actions else next(iter(actions), "nothing"))
 
 
 def repair(github, api):
     path = Path(needed("RUNNER_TEMP"), "diagnosis.json")
     if not path.exists():
         raise Failed("Nothing to repair", "there is no diagnosis: COMMAND=diagnose comes first, in the same job")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    run, cause, action = found["run"], found["cause"], needed("ACTION")
-    if action not in ("rebuild", "rerun", "tell"):
-        raise Failed("Not configured", f"ACTION is {plain(action)}: expected rebuild, rerun or tell")
+    failures = []
+    for each in json.loads(path.read_text(encoding="utf-8")):
+        try:
+            carry_out(github, api, **each)
+        except (Failed, Refused) as failed:
+            failures.append(failed)
+    if failures:
+        raise failures[0]
+
+
+def carry_out(github, api, run, action, cause, deploy=""):
     if action == "tell":
-        tell(github, api, run, cause, found.get("deploy", ""))
+        tell(github, api, run, cause, deploy)
         return
     try:
         if action == "rebuild":
             done = land_lock_file(github, run)
+        elif newer := overtaken(github, run):
+            done = f"Run {run['run_number']} of {file_of(run)} is overtaken by run {newer['run_number']}"
         else:
             github.ask("POST", f"actions/runs/{run['id']}/rerun-failed-jobs")
             done = f"Run {run['run_number']} of {file_of(run)} goes on, at attempt {run['run_attempt'] + 1}"

@@ -89,10 +89,10 @@ def lower(headers):
     return {name.lower(): value for name, value in headers.items()}
 
 
-def pause(attempt, answer, limited=False):
+def pause(attempt, answer=None, limited=False):
     """Waits before the next attempt: as long as the service asks for, else longer each time; never very long."""
     base = number("RETRY_BASE_SECONDS", 2)
-    headers = answer.headers
+    headers = answer.headers if answer else {}
     after = headers.get("retry-after", "")
     reset = headers.get("x-ratelimit-reset", "") if headers.get("x-ratelimit-remaining") == "0" else ""
     if after.isdecimal():
