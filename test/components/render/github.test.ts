@@ -40,7 +40,7 @@ describe("github.py", () => {
     it(`reads none at ${JSON.stringify(location)}, where no log of GitHub's stands`, async () => {
       const file = suite.box.write("secret", "of this machine");
       suite.github.on(ROUTE, { status: 302, headers: { location: location.replace("FILE", file) } });
-      assert.equal(await log(), "The log of job 7 cannot be read: status 302\n''\n");
+      assert.equal(await log(), "The log of job 7 cannot be read: status 302, at attempt 1\nNone\n");
     });
   }
 });
