@@ -47,9 +47,11 @@ export async function recover({ engine, stack, folder, tell = console.log, agree
   const { resources } = await declare(root, stack, stackFile);
   const declared: Declared = new Map(resources.map((resource) => [resource.urn, resource]));
   const services = servicesOf(engine, stack, stackFile.config);
-  const backup = join(folder, `${stack}.before-recover.json`);
+  // One for each time: the next must not overwrite the state of before the first.
+  const time = new Date().toISOString().replaceAll(":", "-");
+  const backup = join(folder, `${stack}.${time}.before-recover.json`);
   const exported = await engine.run(["stack", "export", "--stack", stack]);
-  writeFileSync(backup, exported, { mode: 0o600 });
+  writeFileSync(backup, exported, { mode: 0o600, flag: "wx" });
   tell(`The state as it was is in ${backup}.`);
   await edit(engine, stack, (deployment) => forgetPendingCreates(deployment, tell), exported);
 

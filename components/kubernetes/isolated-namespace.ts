@@ -6,8 +6,6 @@ import { inNamespace, resources, type Size } from "./pods.ts";
 export interface IsolatedNamespaceArgs {
   /** The namespace's name. */
   namespace: string;
-  /** Its labels, beside those by which its pods are held to the standard. @default none */
-  labels?: Readonly<Record<string, string>>;
   /** All that its objects may take together, by the quota's own names, such as `requests.cpu`. */
   quota: Readonly<Record<string, string>>;
   /** What a container gets that says nothing. */
@@ -33,10 +31,10 @@ export class IsolatedNamespace extends ComponentResource {
 
   constructor(name: string, args: IsolatedNamespaceArgs, opts?: ComponentResourceOptions) {
     super("esteira:kubernetes:IsolatedNamespace", name, {}, opts);
-    const { namespace, labels, quota, defaults, protect } = args;
+    const { namespace, quota, defaults, protect } = args;
     const space = new core.v1.Namespace(
       `${name}-namespace`,
-      { metadata: { name: namespace, labels: { ...labels, ...restricted } } },
+      { metadata: { name: namespace, labels: restricted } },
       { parent: this, protect },
     );
     const inside = { parent: this, dependsOn: [space] };

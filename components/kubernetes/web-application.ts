@@ -11,15 +11,16 @@ import {
   type Size,
 } from "./pods.ts";
 
-/** How many pods: always as many, or as the load wants it. */
+/** How many pods: always as many, or as the load wants it: so many that they use {@link cpuPercent} of what they ask for. */
 export type Replicas =
   | number
   | {
       min: number;
       max: number;
-      /** The share of what its pods ask for that is held on average. @default 70 */
-      cpuPercent?: number;
     };
+
+/** The share of what its pods ask for that is held on average: what is left carries the load until others have started. */
+const cpuPercent = 70;
 
 /** Where an application answers from outside. */
 export interface IngressArgs {
@@ -96,7 +97,7 @@ export class WebApplication extends ComponentResource {
       parent,
     );
     if (!fixed) {
-      const { min, max, cpuPercent = 70 } = replicas;
+      const { min, max } = replicas;
       new autoscaling.v2.HorizontalPodAutoscaler(
         `${name}-autoscaler`,
         {

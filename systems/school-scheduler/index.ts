@@ -30,7 +30,7 @@ import {
   rulesets,
   testPasswordSecret,
 } from "./names.ts";
-import { backupSize, defaults, quotaOf } from "./quota.ts";
+import { defaults, quotaOf } from "./quota.ts";
 import { follower, rolloutOf } from "./repository/delivery.ts";
 import { deliveredFiles } from "./repository/files.ts";
 
@@ -119,7 +119,6 @@ export class SchoolScheduler extends ComponentResource {
           schedule,
           timeZone,
           cluster: { project, projectNumber: String(backup.projectNumber) },
-          size: backupSize,
         },
         opts,
       );

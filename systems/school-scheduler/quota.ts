@@ -1,12 +1,10 @@
+import { backupSize } from "../../components/kubernetes/mysql/backups.ts";
 import type { Size } from "../../components/kubernetes/pods.ts";
 import { sumOfBytes, sumOfCores } from "../../components/quantities.ts";
 import type { EnvironmentSize } from "./sizes.ts";
 
 /** What a container gets that says nothing, such as cert-manager's while it shows that a host is ours. */
 export const defaults: Size = { cpu: "100m", memory: "128Mi" };
-
-/** A backup or a restore: a stream, however large the database is. */
-export const backupSize: Size = { cpu: "250m", memory: "512Mi" };
 
 /** All that an environment may take: what it has at its largest, in the middle of a rollout and with every job running. */
 export function quotaOf({ application, replicas, database, generation }: EnvironmentSize) {

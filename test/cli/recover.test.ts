@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parse, stringify } from "yaml";
 import { Engine, root } from "../../cli/engine.ts";
 import { importId, importIds } from "../../cli/recover/import-ids.ts";
@@ -155,13 +155,20 @@ describe("recover", () => {
     assert.ok(!calls().some((call) => call.startsWith("up")));
   });
 
-  it("keeps the state as it was", async () => {
+  it("keeps the state as it was, of each time it is run", async () => {
     const deployment = { pending_operations: [{ type: "creating", resource: { urn: "u" } }] };
     await run({ deployment });
-    const backup = join(folder, "prod.before-recover.json");
-    assert.deepEqual(JSON.parse(readFileSync(backup, "utf8")), { deployment });
-    assert.equal(statSync(backup).mode & 0o777, 0o600);
     assert.ok(said.includes("was being created: u"));
+    await run({ deployment: { resources: [] } });
+    const kept = said.flatMap((line) => /^The state as it was is in (.+)\.$/.exec(line)?.[1] ?? []);
+    assert.deepEqual(
+      kept.map((path) => JSON.parse(readFileSync(path, "utf8")) as object),
+      [{ deployment }, { deployment: { resources: [] } }],
+    );
+    for (const path of kept) {
+      assert.match(basename(path), /^prod\.[\dTZ.-]+\.before-recover\.json$/);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+    }
   });
 
   it("tells any other failure as it is, and imports nothing", async () => {

@@ -30,11 +30,10 @@ export interface MySqlBackupsArgs {
   timeZone: string;
   /** The project of the cluster, on which Workload Identity Federation is on: its ID and number. */
   cluster: { project: string; projectNumber: string };
-  /** What a backup takes, whatever the database's size. @default 250m and 512Mi, and 512Mi of disk for rclone itself */
-  size?: Size;
 }
 
-const defaultSize: Size = { cpu: "250m", memory: "512Mi", disk: "512Mi" };
+/** What a backup takes, and a restore: a stream, however large the database is. The disk is for rclone itself. */
+export const backupSize: Size = { cpu: "250m", memory: "512Mi", disk: "512Mi" };
 
 const days = 86_400;
 
@@ -221,7 +220,7 @@ function bucketArgs({
   };
 }
 
-function podSpec({ mysql, bucket, size = defaultSize }: MySqlBackupsArgs, object: string, of: Container) {
+function podSpec({ mysql, bucket }: MySqlBackupsArgs, object: string, of: Container) {
   const { credentials, env = [] } = of;
   const from = (key: string) => fromSecret(credentials.name, key);
   const tool = { name: "rclone", mountPath: rcloneFolder };
@@ -238,7 +237,7 @@ function podSpec({ mysql, bucket, size = defaultSize }: MySqlBackupsArgs, object
         image: rcloneImage,
         imagePullPolicy: "Always",
         command: ["cp", "/usr/local/bin/rclone", rcloneFolder],
-        resources: resources(size),
+        resources: resources(backupSize),
         securityContext: restrictedContainer,
         volumeMounts: [tool],
       },
@@ -260,7 +259,7 @@ function podSpec({ mysql, bucket, size = defaultSize }: MySqlBackupsArgs, object
           ...rcloneSettings,
           ...env,
         ],
-        resources: resources(size),
+        resources: resources(backupSize),
         securityContext: restrictedContainer,
         volumeMounts: [
           { ...tool, readOnly: true },

@@ -5,7 +5,6 @@ import { declared, optionsOf } from "../../declared.ts";
 describe("IsolatedNamespace", () => {
   const args = {
     namespace: "shop-dev",
-    labels: { team: "shop" },
     quota: { "requests.cpu": "2" },
     defaults: { cpu: "100m", memory: "128Mi" },
   };
@@ -21,7 +20,6 @@ describe("IsolatedNamespace", () => {
         metadata: {
           name: "shop-dev",
           labels: {
-            team: "shop",
             [`${standard}/enforce`]: "restricted",
             [`${standard}/enforce-version`]: "latest",
             [`${standard}/warn`]: "restricted",
@@ -82,13 +80,6 @@ describe("IsolatedNamespace", () => {
         },
       },
     });
-  });
-
-  it("does not let its labels loosen the standard", async () => {
-    const labels = { "pod-security.kubernetes.io/enforce": "privileged" };
-    const resources = await declared(() => new IsolatedNamespace("n", { ...args, labels }));
-    const { metadata: its } = resources["Namespace n-namespace"] as { metadata: { labels: Record<string, string> } };
-    assert.equal(its.labels["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
   it("is kept where it is protected, and bounds what is put into it before that is there", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ScheduledTask } from "../../../components/kubernetes/scheduled-task.ts";
 import { declared, optionsOf } from "../../declared.ts";
+import { restricted } from "./restricted.ts";
 
 describe("ScheduledTask", () => {
   const args = {
@@ -54,14 +55,7 @@ describe("ScheduledTask", () => {
                   restartPolicy: "Never",
                   automountServiceAccountToken: false,
                   enableServiceLinks: false,
-                  securityContext: {
-                    runAsNonRoot: true,
-                    runAsUser: 10001,
-                    runAsGroup: 10001,
-                    fsGroup: 10001,
-                    fsGroupChangePolicy: "OnRootMismatch",
-                    seccompProfile: { type: "RuntimeDefault" },
-                  },
+                  securityContext: restricted.pod,
                   imagePullSecrets: [{ name: "registry" }],
                   containers: [
                     {
@@ -80,11 +74,7 @@ describe("ScheduledTask", () => {
                         requests: { cpu: "100m", memory: "256Mi", "ephemeral-storage": "256Mi" },
                         limits: { memory: "256Mi", "ephemeral-storage": "256Mi" },
                       },
-                      securityContext: {
-                        allowPrivilegeEscalation: false,
-                        readOnlyRootFilesystem: true,
-                        capabilities: { drop: ["ALL"] },
-                      },
+                      securityContext: restricted.container,
                       volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
                     },
                   ],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { WebApplication, type WebApplicationArgs } from "../../../components/kubernetes/web-application.ts";
 import { type Declared, declared, optionsOf } from "../../declared.ts";
+import { restricted } from "./restricted.ts";
 
 describe("WebApplication", () => {
   const args: WebApplicationArgs = {
@@ -39,14 +40,7 @@ describe("WebApplication", () => {
       serviceAccountName: "shop",
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 10001,
-        runAsGroup: 10001,
-        fsGroup: 10001,
-        fsGroupChangePolicy: "OnRootMismatch",
-        seccompProfile: { type: "RuntimeDefault" },
-      },
+      securityContext: restricted.pod,
       topologySpreadConstraints: [
         {
           maxSkew: 1,
@@ -84,11 +78,7 @@ describe("WebApplication", () => {
             requests: { cpu: "100m", memory: "256Mi", "ephemeral-storage": "256Mi" },
             limits: { memory: "256Mi", "ephemeral-storage": "256Mi" },
           },
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ["ALL"] },
-          },
+          securityContext: restricted.container,
           startupProbe: { httpGet: { path: "/health", port: "http" }, periodSeconds: 5, failureThreshold: 24 },
           readinessProbe: { httpGet: { path: "/health", port: "http" }, periodSeconds: 5, timeoutSeconds: 3 },
           livenessProbe: { tcpSocket: { port: "http" }, periodSeconds: 10, failureThreshold: 6 },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { MySqlBackups, type MySqlBackupsArgs, rcloneImage } from "../../../../components/kubernetes/mysql/backups.ts";
 import { declared, optionsOf } from "../../../declared.ts";
+import { restricted } from "../restricted.ts";
 
 const args: MySqlBackupsArgs = {
   namespace: "shop-prod",
@@ -125,11 +126,7 @@ describe("MySqlBackups", () => {
   });
 
   const container = {
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"] },
-    },
+    securityContext: restricted.container,
     resources: {
       requests: { cpu: "250m", memory: "512Mi", "ephemeral-storage": "512Mi" },
       limits: { memory: "512Mi", "ephemeral-storage": "512Mi" },
@@ -142,14 +139,7 @@ describe("MySqlBackups", () => {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       restartPolicy: "Never",
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 10001,
-        runAsGroup: 10001,
-        fsGroup: 10001,
-        fsGroupChangePolicy: "OnRootMismatch",
-        seccompProfile: { type: "RuntimeDefault" },
-      },
+      securityContext: restricted.pod,
       initContainers: [
         {
           name: "rclone",
@@ -253,15 +243,6 @@ describe("MySqlBackups", () => {
     });
   });
 
-  it("takes as much as is said", async () => {
-    const all = await of({ size: { cpu: "1", memory: "1Gi" } });
-    const { spec } = all["CronJob b-mysql-backup"] as { spec: { jobTemplate: { spec: { template: Pod } } } };
-    const { containers, initContainers } = spec.jobTemplate.spec.template.spec;
-    for (const { resources } of [...containers, ...initContainers]) {
-      assert.deepEqual(resources.requests, { cpu: "1", memory: "1Gi", "ephemeral-storage": "256Mi" });
-    }
-  });
-
   it("runs once the account, its right, the way there and the scripts stand", async () => {
     const options = await optionsOf(() => new MySqlBackups("b", args));
     for (const name of ["b-mysql-backup", "b-mysql-restore"]) {
@@ -284,7 +265,3 @@ describe("MySqlBackups", () => {
     assert.equal(rcloneImage, `rclone/rclone:${/rclone\/rclone v([0-9.]+)/.exec(tools)![1]}`);
   });
 });
-
-interface Pod {
-  spec: Record<"containers" | "initContainers", { resources: { requests: object } }[]>;
-}

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MySql, type MySqlArgs } from "../../../../components/kubernetes/mysql/mysql.ts";
 import { type Declared, declared, optionsOf } from "../../../declared.ts";
+import { restricted } from "../restricted.ts";
 
 const args: MySqlArgs = {
   namespace: "shop-prod",
@@ -87,14 +88,7 @@ describe("MySql", () => {
     assert.deepEqual(pod, {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 10001,
-        runAsGroup: 10001,
-        fsGroup: 10001,
-        fsGroupChangePolicy: "OnRootMismatch",
-        seccompProfile: { type: "RuntimeDefault" },
-      },
+      securityContext: restricted.pod,
       terminationGracePeriodSeconds: 300,
       volumes: [
         { name: "run", emptyDir: { sizeLimit: "16Mi" } },
@@ -129,11 +123,7 @@ describe("MySql", () => {
           requests: { cpu: "500m", memory: "3Gi", "ephemeral-storage": "256Mi" },
           limits: { memory: "3Gi", "ephemeral-storage": "256Mi" },
         },
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ["ALL"] },
-        },
+        securityContext: restricted.container,
         startupProbe: { ...ping, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 360 },
         readinessProbe: { ...query, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
         livenessProbe: { ...ping, periodSeconds: 20, timeoutSeconds: 10, failureThreshold: 6 },
