@@ -18,7 +18,10 @@ export const systemFacts = z.strictObject({
       z.strictObject({
         name: z.string(),
         url: z.url(),
-        invokers: z.array(z.string()).describe("IAM principals that may call it"),
+        invokers: z
+          .array(z.string())
+          .nullable()
+          .describe("Principals that Google's IAM lets call it; null: Google's IAM has no say in it"),
       }),
     )
     .describe("Where it answers, and whom"),
@@ -31,6 +34,15 @@ export const systemFacts = z.strictObject({
       }),
     )
     .describe("Service accounts, and the roles that the program gives them"),
+  grants: z
+    .array(
+      z.strictObject({
+        principal: z.string().describe("As Google's IAM has it, such as user:ana@example.org"),
+        role: z.string(),
+        on: z.string().describe("Kind and name of the resource"),
+      }),
+    )
+    .describe("Roles that the program gives to people, and to what runs as no service account of Google's"),
   federation: z
     .array(
       z.strictObject({
@@ -57,17 +69,53 @@ export const systemFacts = z.strictObject({
         repository: z.string().describe("OWNER/NAME"),
         branch: z.string(),
         path: z.string(),
+        via: z.enum(["push", "pull-request"]).describe("Whether it is there, or where somebody merges it"),
         sha256: z.string().describe("Digest of the content"),
         actions: z.array(pinnedAction).describe("Actions that it uses, if it is a workflow"),
       }),
     )
     .describe("Files that the stack owns in repositories"),
   environments: z
-    .array(z.strictObject({ repository: z.string(), name: z.string() }))
-    .describe("Deployment environments that the stack owns in repositories"),
+    .array(
+      z.strictObject({
+        repository: z.string().describe("OWNER/NAME"),
+        name: z.string(),
+        reviewers: z
+          .strictObject({ users: z.array(z.int()), teams: z.array(z.int()) })
+          .nullable()
+          .describe("Numeric ids of those of whom one has to approve a deployment; null: nobody has to"),
+        selfReview: z.boolean().describe("Whether one may approve the deployment that one started"),
+        adminsBypass: z.boolean().describe("Whether the repository's administrators may deploy without approval"),
+        refs: z
+          .array(z.string())
+          .nullable()
+          .describe("Patterns of the refs that may deploy, such as refs/heads/main; null: any"),
+      }),
+    )
+    .describe("Deployment environments that the stack owns in repositories: who may deploy, from where"),
   rulesets: z
-    .array(z.strictObject({ repository: z.string(), name: z.string() }))
-    .describe("Rule sets that the stack owns in repositories"),
+    .array(
+      z.strictObject({
+        repository: z.string().describe("OWNER/NAME"),
+        name: z.string(),
+        refs: z.array(z.string()).describe("Patterns of the refs that it holds for, such as refs/tags/v*"),
+        rules: z
+          .array(z.string())
+          .describe("What is refused or asked for, by GitHub's names, such as non_fast_forward"),
+        approvals: z.int().nullable().describe("How many have to approve a pull request; null: none is asked for"),
+        checks: z.array(z.string()).describe("Checks that have to pass, by name"),
+      }),
+    )
+    .describe("Rule sets that the stack owns in repositories; nobody may bypass one"),
+  webhooks: z
+    .array(
+      z.strictObject({
+        repository: z.string().describe("OWNER/NAME"),
+        url: z.url(),
+        events: z.array(z.string()).describe("By GitHub's names, such as push"),
+      }),
+    )
+    .describe("Webhooks that the stack owns in repositories"),
   images: z
     .array(z.strictObject({ name: z.string(), reference: z.string().describe("With its exact tag, or its digest") }))
     .describe("Images of the containers that the stack runs"),
@@ -89,6 +137,10 @@ export const systemFacts = z.strictObject({
         source: z.strictObject({ repository: z.string().describe("OWNER/NAME"), branch: z.string(), path: z.string() }),
         destination: z.strictObject({ server: z.string().describe("The cluster's address"), namespace: z.string() }),
         sync: z.enum(["automatic", "by hand"]).describe("Who starts a sync"),
+        operators: z
+          .array(z.string())
+          .describe("Groups that may start one, within the windows, beside Argo CD's administrators"),
+        viewers: z.array(z.string()).describe("Groups that may look, beside Argo CD's administrators"),
         image: z.string().describe("The image that it follows, without a tag"),
         tags: z.string().describe("Tags of it that are taken, as a regular expression"),
       }),
@@ -131,6 +183,19 @@ export const systemFacts = z.strictObject({
         environment: z.string().describe("The environment whose jobs have it"),
         namespace: z.string().describe("The one namespace that it is for"),
         subject: z.string().describe("Who the cluster takes its jobs for"),
+        rules: z
+          .array(
+            z.strictObject({
+              apiGroups: z.array(z.string()),
+              resources: z.array(z.string()),
+              resourceNames: z
+                .array(z.string())
+                .optional()
+                .describe("Names of the objects; absent: all of the namespace"),
+              verbs: z.array(z.string()),
+            }),
+          )
+          .describe("All that they may do there, as a Role has it"),
         lasting: z.boolean().describe("Whether the credential holds until it is deleted; else for minutes"),
       }),
     )

@@ -7,7 +7,7 @@ export type Artefacts = Map<string, string>;
 /** What a declaration looks like as files. The same declaration gives the same bytes. */
 export function artefacts({ resources, outputs }: Declaration, owner: string): Artefacts {
   const files: Artefacts = new Map([
-    ["resources.json", list(resources.map(({ options: _, ...resource }) => resource))],
+    ["resources.json", list(resources.map(asListed))],
     ["audit.json", json(outputs["audit"] ?? null)],
   ]);
   for (const resource of resources) {
@@ -18,6 +18,12 @@ export function artefacts({ resources, outputs }: Declaration, owner: string): A
   }
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
+
+/** With what keeps it from being deleted or changed, and what of it is left to others; but not with its place in the order. */
+const asListed = ({ options: { dependsOn: _, ...options }, ...resource }: DeclaredResource) => ({
+  ...resource,
+  ...options,
+});
 
 const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
 

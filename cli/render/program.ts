@@ -16,7 +16,7 @@ export interface DeclaredResource {
   parent?: string;
   /** Inputs: secrets as `[secret]`, what only a provider can know as `[computed]`. Keys are sorted. */
   inputs: Record<string, unknown>;
-  /** How the engine is to treat it; not part of the render. */
+  /** How the engine is to treat it. */
   options: ResourceOptions;
 }
 

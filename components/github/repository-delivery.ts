@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { types } from "@pulumi/github";
 import * as github from "@pulumi/github";
 import {
   all,
@@ -8,6 +9,7 @@ import {
   type Input,
   interpolate,
   type Resource,
+  type Unwrap,
 } from "@pulumi/pulumi";
 
 /** A deployment environment of a repository. */
@@ -36,8 +38,26 @@ export interface WebhookArgs {
   secret: Input<string>;
 }
 
-/** A rule set of a repository. */
-export type RulesetArgs = Omit<github.RepositoryRulesetArgs, "repository" | "name" | "enforcement">;
+/** A rule set of a repository, which nobody may bypass. */
+export interface RulesetArgs {
+  target: "branch" | "tag";
+  /** Refs as GitHub has them, such as ~DEFAULT_BRANCH or refs/tags/v*. */
+  conditions: { refName: { includes: string[]; excludes: string[] } };
+  rules: Unwrap<types.input.RepositoryRulesetRules>;
+}
+
+/** Who may deploy to an environment, from where, and who has to approve: as an audit tells it. */
+export interface EnvironmentRules {
+  name: string;
+  /** Numeric ids of who approves; null: nobody has to. */
+  reviewers: { users: readonly number[]; teams: readonly number[] } | null;
+  /** Whether one may approve the deployment that one started. */
+  selfReview: boolean;
+  /** Whether the repository's administrators may deploy without all that. */
+  adminsBypass: boolean;
+  /** Patterns of the refs that may deploy, such as refs/heads/main; null: any. */
+  refs: string[] | null;
+}
 
 /** Arguments of {@link RepositoryDelivery}. */
 export interface RepositoryDeliveryArgs {
@@ -78,10 +98,22 @@ export interface RepositoryDeliveryArgs {
  * @see https://docs.github.com/rest/repos/contents
  */
 export class RepositoryDelivery extends ComponentResource {
+  /** The repository's name, without its owner. */
+  readonly repository: string;
+  /** Its environments, as an audit tells them. */
+  readonly environments: readonly EnvironmentRules[];
+  /** Its webhooks and rule sets, by name. */
+  readonly webhooks: Readonly<Record<string, WebhookArgs>>;
+  readonly rulesets: Readonly<Record<string, RulesetArgs>>;
+
   constructor(name: string, args: RepositoryDeliveryArgs, opts?: ComponentResourceOptions) {
     super("esteira:github:RepositoryDelivery", name, {}, opts);
     refuseContradictions(name, args);
-    const { repository } = args;
+    const { repository, environments = {}, webhooks = {}, rulesets = {} } = args;
+    this.repository = repository;
+    this.environments = Object.entries(environments).map(([environment, its]) => rulesOf(environment, its));
+    this.webhooks = webhooks;
+    this.rulesets = rulesets;
     const parent = { parent: this };
     const before: Resource[] = [];
 
@@ -91,10 +123,10 @@ export class RepositoryDelivery extends ComponentResource {
     for (const [variableName, value] of Object.entries(args.variables ?? {})) {
       before.push(new github.ActionsVariable(`${name}-${variableName}`, { repository, variableName, value }, parent));
     }
-    for (const [environment, environmentArgs] of Object.entries(args.environments ?? {})) {
+    for (const [environment, environmentArgs] of Object.entries(environments)) {
       before.push(...this.environment(`${name}-${environment}`, repository, environment, environmentArgs));
     }
-    for (const [webhook, { url, events, secret }] of Object.entries(args.webhooks ?? {})) {
+    for (const [webhook, { url, events, secret }] of Object.entries(webhooks)) {
       new github.RepositoryWebhook(
         `${name}-${webhook}-webhook`,
         { repository, events: [...events], configuration: { url, contentType: "json", secret } },
@@ -102,7 +134,7 @@ export class RepositoryDelivery extends ComponentResource {
       );
     }
     this.files(name, args, before);
-    for (const [ruleset, ruleArgs] of Object.entries(args.rulesets ?? {})) {
+    for (const [ruleset, ruleArgs] of Object.entries(rulesets)) {
       new github.RepositoryRuleset(
         `${name}-${ruleset}`,
         { ...ruleArgs, repository, name: ruleset, enforcement: "active" },
@@ -117,17 +149,16 @@ export class RepositoryDelivery extends ComponentResource {
       ...(args.branches ?? []).map((branchPattern) => ({ key: branchPattern, policy: { branchPattern } })),
       ...(args.tags ?? []).map((tagPattern) => ({ key: `tag-${tagPattern}`, policy: { tagPattern } })),
     ];
+    const { reviewers, selfReview, adminsBypass, refs } = rulesOf(environment, args);
     const resource = new github.RepositoryEnvironment(
       name,
       {
         repository,
         environment,
-        reviewers: args.reviewers && [{ users: [...args.reviewers.users], teams: [...args.reviewers.teams] }],
-        preventSelfReview: args.preventSelfReview ?? args.reviewers !== undefined,
-        // GitHub lets administrators pass by default; who approves is then no rule.
-        canAdminsBypass: args.reviewers === undefined,
-        deploymentBranchPolicy:
-          patterns.length > 0 ? { protectedBranches: false, customBranchPolicies: true } : undefined,
+        reviewers: reviewers ? [{ users: [...reviewers.users], teams: [...reviewers.teams] }] : undefined,
+        preventSelfReview: !selfReview,
+        canAdminsBypass: adminsBypass,
+        deploymentBranchPolicy: refs ? { protectedBranches: false, customBranchPolicies: true } : undefined,
       },
       { parent: this },
     );
@@ -219,6 +250,20 @@ export class RepositoryDelivery extends ComponentResource {
     }
     return dependsOn;
   }
+}
+
+/** What is not said follows from whether somebody has to approve. */
+function rulesOf(name: string, args: EnvironmentArgs): EnvironmentRules {
+  const { reviewers, preventSelfReview = reviewers !== undefined, branches = [], tags = [] } = args;
+  const refs = [...branches.map((each) => `refs/heads/${each}`), ...tags.map((each) => `refs/tags/${each}`)];
+  return {
+    name,
+    reviewers: reviewers ?? null,
+    selfReview: !preventSelfReview,
+    // GitHub lets administrators pass by default; who approves is then no rule.
+    adminsBypass: reviewers === undefined,
+    refs: refs.length > 0 ? refs : null,
+  };
 }
 
 const digest = (contents: readonly string[]): string =>

@@ -1,4 +1,4 @@
-import { core, rbac, type types } from "@pulumi/kubernetes";
+import { core, rbac } from "@pulumi/kubernetes";
 import {
   all,
   ComponentResource,
@@ -14,7 +14,14 @@ import { type KubernetesUser, kubeconfig } from "./kubeconfig.ts";
 import { labelsOf } from "./pods.ts";
 
 /** A rule of a Role. */
-export type PolicyRule = types.input.rbac.v1.PolicyRule;
+export interface PolicyRule {
+  /** The core's is "". */
+  apiGroups: string[];
+  resources: string[];
+  /** Names of the objects. @default all of the namespace */
+  resourceNames?: string[];
+  verbs: string[];
+}
 
 /** How a workflow is known to the cluster. */
 export type DeployerAccess =
@@ -62,6 +69,8 @@ export class Deployer extends ComponentResource {
   readonly kubeconfig: Output<string>;
   /** Who is bound, as an audit tells it: `User NAME` or `ServiceAccount NAMESPACE/NAME`. */
   readonly subject: string;
+  /** All that it may do in its namespace. */
+  readonly rules: readonly PolicyRule[];
   /** Whether the kubeconfig holds a token that does not end by itself. */
   readonly lasting: boolean;
   /** What must stand before a workflow can deploy. */
@@ -73,6 +82,7 @@ export class Deployer extends ComponentResource {
     const { labels } = labelsOf(account, "deployer", args.partOf);
     const metadata = { name: account, namespace, labels };
     const parent = { parent: this };
+    this.rules = args.rules;
     this.lasting = access === "token";
     this.subject = access === "token" ? `ServiceAccount ${namespace}/${account}` : `User ${access.githubOidc.user}`;
 

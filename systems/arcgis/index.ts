@@ -21,7 +21,7 @@ import { ProjectServices } from "../../components/google/services.ts";
 import { images } from "../../components/prefect/images.ts";
 import { PrefectHost } from "../../components/prefect/prefect-host.ts";
 import type { ArcgisArgs, ArcgisConfig, HostConfig } from "./config.ts";
-import { factsOf } from "./facts.ts";
+import { type Flows, factsOf } from "./facts.ts";
 import { authSecret, credentials, credentialsVolume, environmentName, stagingBranches } from "./names.ts";
 import { deliveredFiles } from "./repository/files.ts";
 
@@ -48,24 +48,21 @@ export class Arcgis extends ComponentResource {
   constructor(name: string, args: ArcgisArgs, opts?: ComponentResourceOptions) {
     super("esteira:systems:Arcgis", name, {}, opts);
     const { config, github: hub, secrets } = args;
-    const account = this.google(name, config);
+    const flows = this.google(name, config);
     const host = config.host && this.host(name, config.host, config.deletionPolicy, secrets["GHCR_TOKEN"]);
     const prefect = host ?? (config.hostOf === undefined ? undefined : hostOf(config.hostOf));
     const ready: Resource[] = host ? [host] : [];
-    if (prefect) ready.push(this.credentials(name, config, account));
+    if (prefect) ready.push(this.credentials(name, config, flows.account));
 
     const files = deliveredFiles(config, hub.owner, host?.project);
-    this.repository(name, config, files, ready, prefect);
+    const delivery = this.repository(name, config, files, ready, prefect);
     if (host) this.shared = { prefect: { url: host.url, authString: host.authString } };
-    this.facts = factsOf(args, account, files, host);
+    this.facts = factsOf(args, flows, files, delivery, host);
     this.registerOutputs();
   }
 
   /** Bucket, dataset, and the account that flows act as. */
-  private google(
-    name: string,
-    { project, region, bucket, dataset, deletionPolicy, developers }: ArcgisConfig,
-  ): RuntimeAccount {
+  private google(name: string, { project, region, bucket, dataset, deletionPolicy, developers }: ArcgisConfig): Flows {
     const apis = new ProjectServices(`${name}-apis`, { project, services }, { parent: this });
     const kept = { parent: this, dependsOn: [apis], protect: deletionPolicy === "PREVENT" };
     const made = [
@@ -102,16 +99,18 @@ export class Arcgis extends ComponentResource {
       },
       { parent: this, dependsOn: made },
     );
+    const role = "roles/iam.serviceAccountTokenCreator";
     for (const developer of developers) {
       grant(
         `${name}-flows-developer-${developer}`,
         developer,
-        "roles/iam.serviceAccountTokenCreator",
+        role,
         { serviceAccount: account.fullName },
         { parent: this, dependsOn: [account.resource!] },
       );
     }
-    return account;
+    const on = `service account ${account.email}`;
+    return { account, developers: developers.map((principal) => ({ principal, role, on })) };
   }
 
   private host(
@@ -157,8 +156,8 @@ export class Arcgis extends ComponentResource {
     files: readonly DeliveredFile[],
     ready: Resource[],
     prefect?: { url: string | Output<string>; authString: Output<string> },
-  ): void {
-    new RepositoryDelivery(
+  ): RepositoryDelivery {
+    return new RepositoryDelivery(
       `${name}-repository`,
       {
         repository,

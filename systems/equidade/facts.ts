@@ -1,12 +1,13 @@
-import { fileFact, nothing } from "../../audit/facts.ts";
+import { deliveryFacts, fileFact, given, inEnvironment, made, nothing } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import type { CloudFunction } from "../../components/functions/cloud-function.ts";
 import type { Deployer } from "../../components/functions/deployer.ts";
 import type { FunctionBuild } from "../../components/functions/function-build.ts";
 import type { DeliveredFile } from "../../components/github/delivered-file.ts";
+import type { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import type { EquidadeArgs, FunctionConfig } from "./config.ts";
 import { keySecret } from "./names.ts";
-import { rulesets, trust } from "./rules.ts";
+import { trust } from "./rules.ts";
 
 /** What equidade declares in Google Cloud. */
 export interface GoogleSide {
@@ -23,6 +24,7 @@ export function factsOf(
   { config, github: hub, secrets }: EquidadeArgs,
   { build, functions, deployer }: GoogleSide,
   files: readonly Placed[],
+  packageDelivery: RepositoryDelivery,
 ): SystemFacts {
   const fullName = (repository: string) => `${hub.owner}/${repository}`;
   const packageRepository = fullName(config.packageRepository);
@@ -30,6 +32,7 @@ export function factsOf(
   const { workloadIdentityProvider: provider } = deployer;
   return {
     ...nothing,
+    ...deliveryFacts(hub.owner, packageDelivery),
     projects: [config.project],
     endpoints: functions.map(({ fn, resource }) => ({ name: fn.name, url: resource.url, invokers: fn.invokers ?? [] })),
     serviceAccounts: [
@@ -53,21 +56,11 @@ export function factsOf(
         ]
       : [],
     secrets: [
-      ...Object.keys(secrets).map((name) => ({
-        name,
-        destination: `${packageRepository} environment ${config.environment}`,
-        origin: "stack config" as const,
-      })),
-      ...(deployer.key ? [keySecret(config)] : []).map((name) => ({
-        name,
-        destination: `${hub.owner}: ${repositories.join(", ")}`,
-        origin: "made by the program" as const,
-      })),
+      ...Object.keys(secrets).map((name) => given(name, inEnvironment(config.environment, packageRepository))),
+      ...(deployer.key ? [made(keySecret(config), `${hub.owner}: ${repositories.join(", ")}`)] : []),
     ],
     files: files.map(({ repository, ...file }) =>
-      fileFact({ ...file, repository: fullName(repository), branch: config.branch }),
+      fileFact({ ...file, repository: fullName(repository), branch: config.branch, via: config.via }),
     ),
-    environments: [{ repository: packageRepository, name: config.environment }],
-    rulesets: Object.keys(rulesets(config)).map((name) => ({ repository: packageRepository, name })),
   };
 }

@@ -45,8 +45,8 @@ export class Equidade extends ComponentResource {
   constructor(name: string, args: EquidadeArgs, opts?: ComponentResourceOptions) {
     super("esteira:systems:Equidade", name, {}, opts);
     const google = this.google(name, args);
-    const files = [...this.packageRepository(name, args), ...this.functionRepositories(name, args, google)];
-    this.facts = factsOf(args, google, files);
+    const { files, delivery } = this.packageRepository(name, args);
+    this.facts = factsOf(args, google, [...files, ...this.functionRepositories(name, args, google)], delivery);
     this.registerOutputs();
   }
 
@@ -150,7 +150,7 @@ export class Equidade extends ComponentResource {
     );
   }
 
-  private packageRepository(name: string, { config, github: hub, secrets }: EquidadeArgs): Placed[] {
+  private packageRepository(name: string, { config, github: hub, secrets }: EquidadeArgs) {
     const repository = config.packageRepository;
     const files: DeliveredFile[] = [
       workflowFile(
@@ -163,7 +163,7 @@ export class Equidade extends ComponentResource {
         ? [{ path: "scripts/release.sh", text: script(import.meta.url, "./package-repository/release.sh") }]
         : []),
     ];
-    new RepositoryDelivery(
+    const delivery = new RepositoryDelivery(
       `${name}-package`,
       {
         repository,
@@ -182,7 +182,7 @@ export class Equidade extends ComponentResource {
       },
       { parent: this },
     );
-    return files.map((file) => ({ repository, ...file }));
+    return { files: files.map((file) => ({ repository, ...file })), delivery };
   }
 }
 

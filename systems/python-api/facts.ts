@@ -1,34 +1,32 @@
-import { fileFact, nothing } from "../../audit/facts.ts";
+import { deliveryFacts, fileFact, given, made, nothing } from "../../audit/facts.ts";
 import type { SystemFacts } from "../../audit/schema.ts";
 import type { DeliveredFile } from "../../components/github/delivered-file.ts";
 import { ghcrImage } from "../../components/github/names.ts";
+import type { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { secretNames } from "../../components/gitops/gitops-application.ts";
 import { declaredWindows, type PythonApiArgs } from "./config.ts";
-import { environmentName, rulesets, webhookSecrets } from "./names.ts";
+import { webhookSecrets } from "./names.ts";
 
 /** What python-api says of itself in the audit. */
-export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: readonly DeliveredFile[]): SystemFacts {
-  const { environment, application, argocd, namespace, server, branch, chart, breakGlass, windows } = config;
+export function factsOf(
+  { config, github: hub, secrets }: PythonApiArgs,
+  files: readonly DeliveredFile[],
+  delivery: RepositoryDelivery,
+): SystemFacts {
+  const { application, argocd, namespace, server, branch, via, chart, breakGlass, windows, groups } = config;
   const repository = `${hub.owner}/${config.repository}`;
   const told = argocd.imageUpdaterUrl ? Object.values(webhookSecrets) : [webhookSecrets.argocd];
   const madeWebhooks = argocd.webhooks === "made" ? told : [];
   return {
     ...nothing,
+    ...deliveryFacts(hub.owner, delivery),
     secrets: [
-      ...Object.keys(secrets).map((name) => ({
-        name,
-        destination: destinationOf(name, config),
-        origin: "stack config" as const,
-      })),
-      ...madeWebhooks.map(({ key, secretName }) => ({
-        name: key,
-        destination: `Secret ${argocd.namespace}/${secretName}, and the webhook of ${repository}`,
-        origin: "made by the program" as const,
-      })),
+      ...Object.keys(secrets).map((name) => given(name, destinationOf(name, config))),
+      ...madeWebhooks.map(({ key, secretName }) =>
+        made(key, `Secret ${argocd.namespace}/${secretName}, and the webhook of ${repository}`),
+      ),
     ],
-    files: files.map((file) => fileFact({ ...file, repository, branch })),
-    environments: [{ repository, name: environmentName(environment) }],
-    rulesets: Object.keys(rulesets(config)).map((name) => ({ repository, name })),
+    files: files.map((file) => fileFact({ ...file, repository, branch, via })),
     applications: [
       {
         name: application,
@@ -36,6 +34,8 @@ export function factsOf({ config, github: hub, secrets }: PythonApiArgs, files: 
         source: { repository, branch, path: chart },
         destination: { server, namespace },
         sync: config.automated ? "automatic" : "by hand",
+        operators: [...(groups?.operators ?? [])],
+        viewers: [...(groups?.viewers ?? [])],
         image: ghcrImage(hub.owner, config.repository),
         tags: config.tags,
       },

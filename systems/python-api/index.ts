@@ -30,7 +30,7 @@ export class PythonApi extends ComponentResource {
     const application = this.application(name, args);
     const files = deliveredFiles(config, hub.owner);
     const { environment, repository, branch } = config;
-    new RepositoryDelivery(
+    const delivery = new RepositoryDelivery(
       `${name}-repository`,
       {
         repository,
@@ -49,7 +49,7 @@ export class PythonApi extends ComponentResource {
       // Once the workflow is there it may run: by then somebody waits for its image.
       { parent: this, dependsOn: [application] },
     );
-    this.facts = factsOf(args, files);
+    this.facts = factsOf(args, files, delivery);
     this.registerOutputs();
   }
 

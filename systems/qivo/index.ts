@@ -20,7 +20,7 @@ export class Qivo extends ComponentResource {
     const { config, secrets, github: hub } = args;
     const { environment, repository, branch } = config;
     const files = deliveredFiles(config, hub.owner);
-    new RepositoryDelivery(
+    const delivery = new RepositoryDelivery(
       `${name}-repository`,
       {
         repository,
@@ -34,7 +34,7 @@ export class Qivo extends ComponentResource {
       },
       { parent: this },
     );
-    this.facts = factsOf(args, files);
+    this.facts = factsOf(args, files, delivery);
     this.registerOutputs();
   }
 }

@@ -59,7 +59,7 @@ export class SchoolScheduler extends ComponentResource {
       { parent: this, provider },
     );
     const inside = { parent: this, provider, dependsOn: [...space.ready] };
-    const database = this.database(name, args, inside);
+    const { mysql: database, backups } = this.database(name, args, inside);
     const workloads = this.workloads(name, args, database, {
       ...inside,
       dependsOn: [...space.ready, ...database.ready],
@@ -72,7 +72,7 @@ export class SchoolScheduler extends ComponentResource {
       access ? { [kubeconfigSecret(environment)]: access.kubeconfig } : {},
     );
     const files = deliveredFiles(config, hub.owner);
-    new RepositoryDelivery(
+    const delivery = new RepositoryDelivery(
       `${name}-repository`,
       {
         repository,
@@ -85,11 +85,11 @@ export class SchoolScheduler extends ComponentResource {
       // Once the workflow is there it may run, and then wants to find what it rolls out and may.
       { parent: this, dependsOn: [...workloads, ...(access?.ready ?? [])] },
     );
-    this.facts = factsOf(args, files, access);
+    this.facts = factsOf(args, { files, delivery, access, backups });
     this.registerOutputs();
   }
 
-  private database(name: string, { config }: SchoolSchedulerArgs, opts: ComponentResourceOptions): MySql {
+  private database(name: string, { config }: SchoolSchedulerArgs, opts: ComponentResourceOptions) {
     const { namespace, database, sizes, backup, deletionPolicy } = config;
     const protect = deletionPolicy === "PREVENT";
     const mysql = new MySql(
@@ -107,23 +107,22 @@ export class SchoolScheduler extends ComponentResource {
       },
       opts,
     );
-    if (backup) {
-      const { project, location, bucket, keptDays, schedule, timeZone } = backup;
-      new MySqlBackups(
-        `${name}-backups`,
-        {
-          namespace,
-          partOf,
-          mysql,
-          bucket: { name: bucket, project, location, keptDays, protect },
-          schedule,
-          timeZone,
-          cluster: { project, projectNumber: String(backup.projectNumber) },
-        },
-        opts,
-      );
-    }
-    return mysql;
+    if (!backup) return { mysql };
+    const { project, location, bucket, keptDays, schedule, timeZone } = backup;
+    const backups = new MySqlBackups(
+      `${name}-backups`,
+      {
+        namespace,
+        partOf,
+        mysql,
+        bucket: { name: bucket, project, location, keptDays, protect },
+        schedule,
+        timeZone,
+        cluster: { project, projectNumber: String(backup.projectNumber) },
+      },
+      opts,
+    );
+    return { mysql, backups };
   }
 
   private workloads(

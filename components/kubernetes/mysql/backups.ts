@@ -63,6 +63,9 @@ const rcloneFolder = "/opt/rclone";
  * @see https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
  */
 export class MySqlBackups extends ComponentResource {
+  /** Who may do what in the bucket, as an audit tells it. */
+  readonly grants: { principal: string; role: string; on: string }[] = [];
+
   constructor(name: string, args: MySqlBackupsArgs, opts?: ComponentResourceOptions) {
     super("esteira:kubernetes:MySqlBackups", name, {}, opts);
     const { mysql, bucket } = args;
@@ -176,6 +179,7 @@ export class MySqlBackups extends ComponentResource {
     );
     const pool = `projects/${cluster.projectNumber}/locations/global/workloadIdentityPools/${cluster.project}.svc.id.goog`;
     const member = `principal://iam.googleapis.com/${pool}/subject/ns/${namespace}/sa/${object}`;
+    this.grants.push({ principal: member, role, on: `bucket ${bucket.name}` });
     return [account, grant(`${name}-${object}-access`, member, role, { bucket: bucket.name }, opts)];
   }
 }

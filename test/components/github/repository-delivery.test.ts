@@ -53,6 +53,8 @@ describe("RepositoryDelivery", () => {
     });
   });
 
+  const conditions = { refName: { includes: ["refs/tags/v*"], excludes: [] } };
+
   it("declares secrets, variables, environments with who and what may deploy, and rule sets", async () => {
     const resources = await declare({
       secrets: { TOKEN: "t" },
@@ -67,7 +69,7 @@ describe("RepositoryDelivery", () => {
         },
         dev: {},
       },
-      rulesets: { tags: { target: "tag", rules: { deletion: true } } },
+      rulesets: { tags: { target: "tag", conditions, rules: { deletion: true } } },
     });
     const at = { repository: "api-repo", environment: "prod" };
     assert.deepEqual(resources, {
@@ -96,9 +98,35 @@ describe("RepositoryDelivery", () => {
         name: "tags",
         enforcement: "active",
         target: "tag",
+        conditions,
         rules: { deletion: true },
       },
     });
+  });
+
+  it("tells who may deploy and from where, by its own rules where nothing is said", async () => {
+    let delivery: RepositoryDelivery | undefined;
+    await declared(() => {
+      delivery = new RepositoryDelivery("api", {
+        repository: "api-repo",
+        environments: {
+          prod: { reviewers: { users: [1], teams: [2] }, branches: ["main"], tags: ["v*"] },
+          alone: { reviewers: { users: [1], teams: [] }, preventSelfReview: false },
+          dev: {},
+        },
+      });
+    });
+    assert.deepEqual(delivery!.environments, [
+      {
+        name: "prod",
+        reviewers: { users: [1], teams: [2] },
+        selfReview: false,
+        adminsBypass: false,
+        refs: ["refs/heads/main", "refs/tags/v*"],
+      },
+      { name: "alone", reviewers: { users: [1], teams: [] }, selfReview: true, adminsBypass: false, refs: null },
+      { name: "dev", reviewers: null, selfReview: true, adminsBypass: true, refs: null },
+    ]);
   });
 
   it("lets files follow one another, after all that their workflows need", async () => {

@@ -423,7 +423,7 @@ describe("arcgis", () => {
         "POSTGRES_PASSWORD the Docker host made by the program",
         "PREFECT_AUTH_STRING the Docker host, and every flow's container made by the program",
         "REDIS_PASSWORD the Docker host made by the program",
-        "PREFECT_API_KEY Sua-Org/pipelines-arcgis environment production made by the program",
+        "PREFECT_API_KEY environment production of Sua-Org/pipelines-arcgis made by the program",
         "key of arcgis-flows@rj-smas.iam.gserviceaccount.com the Docker host: volume arcgis-prod-google made by the program",
       ],
     );
@@ -444,7 +444,7 @@ describe("arcgis", () => {
     const secretsOf: Record<Mode, object[]> = {
       dev: [],
       staging: [
-        made("PREFECT_API_KEY", `${at} environment staging`),
+        made("PREFECT_API_KEY", `environment staging of ${at}`),
         made(
           "key of arcgis-flows@rj-smas-staging.iam.gserviceaccount.com",
           "the Docker host: volume arcgis-staging-google",
@@ -454,7 +454,7 @@ describe("arcgis", () => {
         made("POSTGRES_PASSWORD", "the Docker host"),
         made("PREFECT_AUTH_STRING", "the Docker host, and every flow's container"),
         made("REDIS_PASSWORD", "the Docker host"),
-        made("PREFECT_API_KEY", `${at} environment production`),
+        made("PREFECT_API_KEY", `environment production of ${at}`),
         made("key of arcgis-flows@rj-smas.iam.gserviceaccount.com", "the Docker host: volume arcgis-prod-google"),
       ],
     };
@@ -486,15 +486,13 @@ describe("arcgis", () => {
           },
         ]);
         assert.deepEqual(
-          facts.environments,
-          { dev: [], staging: [{ repository: at, name: "staging" }], prod: [{ repository: at, name: "production" }] }[
-            stack as Mode
-          ],
+          facts.environments.map(({ repository, name }) => [repository, name]),
+          { dev: [], staging: [[at, "staging"]], prod: [[at, "production"]] }[stack as Mode],
         );
         const owns = stack === "prod";
         assert.deepEqual(
           facts.endpoints,
-          owns ? [{ name: "prefect", url: "https://prefect-rj-smas.org/api", invokers: [] }] : [],
+          owns ? [{ name: "prefect", url: "https://prefect-rj-smas.org/api", invokers: null }] : [],
         );
         assert.equal(facts.images.length, owns ? 8 : 0);
         assert.equal(facts.backups.length, owns ? 1 : 0);

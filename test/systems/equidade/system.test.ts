@@ -237,7 +237,7 @@ describe("equidade", () => {
     assert.deepEqual(facts.secrets, [
       {
         name: "DEPLOY_TRIGGER_TOKEN",
-        destination: "sua-org/equidade-data-package environment prod",
+        destination: "environment prod of sua-org/equidade-data-package",
         origin: "stack config",
       },
     ]);

@@ -140,6 +140,8 @@ describe("python-api", () => {
         source: { repository: "Sua-Org/python-api-base", branch: "main", path: "deployments/helm/api" },
         destination: { server: "https://kubernetes.default.svc", namespace: "python-api-prod" },
         sync: "by hand",
+        operators: [],
+        viewers: [],
         image: "ghcr.io/sua-org/python-api-base",
         tags: "^v[0-9]+\\.[0-9]+\\.[0-9]+$",
       },
@@ -157,8 +159,23 @@ describe("python-api", () => {
         origin: "made by the program",
       },
     ]);
-    assert.deepEqual(facts["rulesets"], [{ repository: "Sua-Org/python-api-base", name: "released versions" }]);
-    assert.deepEqual(facts["environments"], [{ repository: "Sua-Org/python-api-base", name: "production" }]);
+    const repository = "Sua-Org/python-api-base";
+    assert.deepEqual(facts["rulesets"], [
+      {
+        repository,
+        name: "released versions",
+        refs: ["refs/tags/v*"],
+        rules: ["deletion", "update", "non_fast_forward"],
+        approvals: null,
+        checks: [],
+      },
+    ]);
+    assert.deepEqual(facts["environments"], [
+      { repository, name: "production", reviewers: null, selfReview: true, adminsBypass: true, refs: ["refs/tags/v*"] },
+    ]);
+    assert.deepEqual(facts["webhooks"], [
+      { repository, url: "https://argocd.example.org/api/webhook", events: ["push"] },
+    ]);
     assert.equal(JSON.stringify(outputs).includes("canary"), false);
   });
 

@@ -143,8 +143,14 @@ describe("qivo", () => {
   it("tells the audit of its environment, rules and files", async () => {
     for (const stack of ["dev", "prod"] as const) {
       const { environments, rulesets, files } = facts(await declared(stack));
-      assert.deepEqual(environments, [{ repository: `sua-org/${repository}`, name: stack }]);
-      assert.deepEqual(rulesets, stack === "prod" ? [{ repository: `sua-org/${repository}`, name: "main" }] : []);
+      assert.deepEqual(
+        environments.map((each) => [each.repository, each.name, each.refs]),
+        [[`sua-org/${repository}`, stack, stack === "prod" ? ["refs/heads/main"] : null]],
+      );
+      assert.deepEqual(
+        rulesets.map((each) => [each.repository, each.name, each.rules]),
+        stack === "prod" ? [[`sua-org/${repository}`, "main", ["deletion", "non_fast_forward"]]] : [],
+      );
       assert.equal(files.length, stack === "prod" ? 15 : 0);
     }
   });

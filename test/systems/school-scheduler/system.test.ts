@@ -185,7 +185,10 @@ describe("school-scheduler", () => {
     const user = "github:repo:Sua-Org/school_scheduler:environment:prod";
     assert.deepEqual(subjects(declared.prod), [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: user }]);
     const access = { repository: "Sua-Org/school_scheduler", environment: "prod", namespace: "school-scheduler-prod" };
-    assert.deepEqual(factsOf(declared.prod)["clusterAccess"], [{ ...access, subject: `User ${user}`, lasting: false }]);
+    const rules = Object.values(ofType(declared.prod, "Role"))[0]!["rules"];
+    assert.deepEqual(factsOf(declared.prod)["clusterAccess"], [
+      { ...access, subject: `User ${user}`, rules, lasting: false },
+    ]);
 
     const { cluster } = least.prod as { cluster: object };
     const named = await declare("prod", { cluster: { ...cluster, user: "ci" } });
@@ -193,7 +196,7 @@ describe("school-scheduler", () => {
 
     const lasting = await declare("prod", { cluster: { ...cluster, access: "token" } });
     assert.deepEqual(factsOf(lasting)["clusterAccess"], [
-      { ...access, subject: "ServiceAccount school-scheduler-prod/school-scheduler-deployer", lasting: true },
+      { ...access, subject: "ServiceAccount school-scheduler-prod/school-scheduler-deployer", rules, lasting: true },
     ]);
     assert.deepEqual(factsOf(declared.dev)["clusterAccess"], []);
   });
