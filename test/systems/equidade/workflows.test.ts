@@ -123,7 +123,10 @@ describe("equidade's workflows under a runner", () => {
     const prod = () => delivered("prod", "equidade-data-package", "trigger-deploys.yml");
     const staging = () => delivered("staging", "equidade-data-package", "trigger-deploys-staging.yml");
 
-    type Matrix = { strategy: { matrix: { repo: string[] }; "fail-fast": boolean }; needs: string | string[] };
+    type Matrix = {
+      strategy: { matrix: { repo: string[] }; "fail-fast": boolean; "max-parallel": number };
+      needs: string | string[];
+    };
     const jobsIn = (text: string) => (parse(text) as { jobs: Record<string, Matrix> }).jobs;
 
     /** What was posted where, in the order of the repositories' names. */
@@ -319,6 +322,11 @@ describe("equidade's workflows under a runner", () => {
           [256, 256, 88],
         );
         assert.deepEqual(lists.flat(), repositories);
+        // 20 at a time, between the three of them.
+        assert.deepEqual(
+          Object.values(dispatches).map(({ strategy }) => strategy["max-parallel"]),
+          [7, 7, 7],
+        );
         assert.deepEqual(
           Object.values(dispatches).map(({ needs }) => needs),
           ["version", "version", "version"],

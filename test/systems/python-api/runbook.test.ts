@@ -61,6 +61,18 @@ describe("python-api's runbooks", () => {
     assert.match(text, /in a closed one `argocd app rollback` is not refused\. It waits/);
   });
 
+  it("of prod has the document's hotfix, whose tag says why", () => {
+    const section = of("prod").split("## Hotfix")[1]!;
+    assert.deepEqual(commands(section).slice(0, 6), [
+      "git checkout -b hotfix/critical-fix main",
+      'git commit -m "fix: critical bug"',
+      "git push origin hotfix/critical-fix",
+      "git checkout main && git pull",
+      'git tag -a vX.Y.Z -m "fix: critical bug" -m "Hotfix: INC-42 checkout answers 500"',
+      "git push origin vX.Y.Z",
+    ]);
+  });
+
   it("speaks of windows only where there are some", () => {
     const text = of("prod", { windows: [] });
     assert.doesNotMatch(text, /window/);

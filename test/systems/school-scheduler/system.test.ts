@@ -158,6 +158,15 @@ describe("school-scheduler", () => {
     ]);
   });
 
+  it("generates schedules by the document's program, headless", () => {
+    const generation = Object.entries(ofType(declared.prod, "CronJob")).find(([name]) => name.includes("generation"))!;
+    const { spec } = generation[1] as {
+      spec: { jobTemplate: { spec: { template: { spec: { containers: { command: string[] }[] } } } } };
+    };
+    const { command } = spec.jobTemplate.spec.template.spec.containers[0]!;
+    assert.deepEqual(command, ["python", "app/school_schedule.py", "--headless"]);
+  });
+
   it("gives each workflow its secrets in its own environment, made by nobody's hand", () => {
     const secrets = (stack: Environment) =>
       Object.values(ofType(declared[stack], "ActionsEnvironmentSecret")).map(
