@@ -5,18 +5,14 @@
 import leven from "leven";
 import { z } from "zod";
 
-/** Makes a type's error and its description out of one sentence. */
-export const expected = (sentence: string) => ({ error: () => sentence, description: sentence });
+/** What a type or a refinement says where it does not hold; a type says it of its checks as well. */
+export const expected = (sentence: string) => ({ error: () => sentence });
 
 /**
  * Text of a certain form.
  * @param form an anchored regular expression without flags, so that JSON Schema can carry it
  */
-export const pattern = (form: RegExp, sentence: string) =>
-  z
-    .string({ error: () => sentence })
-    .regex(form, { error: () => sentence })
-    .describe(sentence);
+export const pattern = (form: RegExp, sentence: string) => z.string(expected(sentence)).regex(form).describe(sentence);
 
 /** Text of any form. YAML reads 8080 and true as something else. */
 export const text = z.string({ error: () => "text; put it in quotes" });
@@ -39,8 +35,7 @@ export const oneOf = <const T extends readonly [string, ...string[]]>(values: T,
 /** A whole number within bounds, both included. */
 export const whole = (min: number, max: number, what: string) => {
   const sentence = `${what}: a whole number from ${min} to ${max}`;
-  const error = () => sentence;
-  return z.int({ error }).min(min, { error }).max(max, { error }).describe(sentence);
+  return z.int(expected(sentence)).min(min).max(max).describe(sentence);
 };
 
 /** A secret that a person gives. */
@@ -94,7 +89,9 @@ export function parse<Schema extends z.core.$ZodType>(
       const unknown = (issues: readonly z.core.$ZodIssue[]) =>
         issues.flatMap((inner) => (inner.code === "unrecognized_keys" && inner.path.length === 0 ? inner.keys : []));
       const [branch] = issue.errors
-        .filter((issues) => issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0))
+        .filter((issues) =>
+          issues.some(({ code, path }) => (code !== "invalid_type" && code !== "invalid_value") || path.length > 0),
+        )
         .sort((a, b) => unknown(a).length - unknown(b).length || a.length - b.length);
       if (branch) return branch.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }));
     }

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { schemas } from "../cli/generate.ts";
 import { observe } from "../cli/render/program.ts";
 import { stacksIn } from "../cli/render/stack-file.ts";
-import { ConfigError, parseConfig, readConfig } from "../config.ts";
+import { ConfigError, parseConfig, readConfig, stackFileSchema } from "../config.ts";
 import {
   asPulumi,
   type Config,
@@ -351,7 +351,7 @@ describe("A stack's config", () => {
       ],
       "a host that is none": [
         arcgisWith({ prefect: "prod", flows: undefined }),
-        'esteira:arcgis.prefect: found "prod"; expected an object: with `domain` in the stack that owns the host, with `stack` in one that uses it',
+        'esteira:arcgis.prefect: found "prod"; expected an object with either `domain`, in the stack that owns the host, or `stack`, in one that uses it',
       ],
       "a Docker host by TCP, which is open to all": [
         arcgisWith({}, { "docker:host": "tcp://192.0.2.1:2375" }),
@@ -722,6 +722,60 @@ describe("A stack's config", () => {
         return true;
       },
     );
+  });
+});
+
+describe("Whatever is wrong with any key", () => {
+  type Node = boolean | { properties?: Nodes; items?: Node; additionalProperties?: Node; anyOf?: Node[] };
+  type Nodes = Record<string, Node>;
+  type Place = [path: string, wrap: (value: unknown) => unknown];
+
+  /** Every place of a schema, and how a value is put there. */
+  function* places(node: Node, path: string, wrap: (value: unknown) => unknown): Generator<Place> {
+    if (typeof node === "boolean") return;
+    yield [path, wrap];
+    for (const [key, each] of Object.entries(node.properties ?? {})) {
+      yield* places(each, `${path}.${key}`, (value) => wrap({ [key]: value }));
+    }
+    yield* places(node.items ?? false, `${path}[]`, (value) => wrap([value]));
+    // Names of a variable and of a service: each record takes one of them.
+    yield* places(node.additionalProperties ?? false, `${path}.*`, (value) => wrap({ A: value, slack: value }));
+    for (const each of node.anyOf ?? []) yield* places(each, path, wrap);
+  }
+
+  /** Of each type, and what only a refinement refuses: each is wrong somewhere. */
+  const wrong = [
+    ...[null, true, 7, -1, 0.5, 1e20, "", "no such", "a\nb", [], [null], {}, { nonsense: 1 }, { "": "a" }],
+    ...["0 0 30 2 *", "* * * * *", "0 0 * * 7", "2026-02-30T00:00Z"],
+    ...[{ min: 2, max: 1 }, { users: [1, 2, 3, 4, 5, 6, 7] }, { role: "roles/a.b" }],
+  ];
+  const { properties } = (stackFileSchema() as { properties: { config: { properties: Nodes } } }).properties.config;
+  /** What makes the settings of providers needed. */
+  const beside = { ...arcgisWith({}), "esteira:python-api": { argocd: { url: "https://argocd.example.org" } } };
+  const all = Object.entries(properties).map(([key, node]) => ({ key, at: [...places(node, key, (value) => value)] }));
+
+  for (const { key, at } of all) {
+    it(`is told in words of ours: ${key}`, () => {
+      for (const [, wrap] of at) {
+        for (const value of wrong) {
+          for (const problem of problemsOf({ ...beside, [key]: wrap(value) }, "prod")) {
+            assert.doesNotMatch(problem, /Invalid |Too (small|big)|Unrecognized|undefined|\/\^/);
+          }
+        }
+      }
+    });
+  }
+
+  it("is looked for at the end of every kind of path", () => {
+    const paths = all.flatMap(({ at }) => at.map(([path]) => path));
+    for (const path of [
+      "esteira:arcgis.prefect.images.redis",
+      "esteira:equidade.functions[].roles[].project",
+      "esteira:python-api.notifications.*",
+      "esteira:school-scheduler.replicas.min",
+    ]) {
+      assert.ok(paths.includes(path), path);
+    }
   });
 });
 
