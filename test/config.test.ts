@@ -163,6 +163,8 @@ describe("A stack's config", () => {
     const principal = "expected an IAM principal that is not everybody, such as user:ana@example.org";
     const bucket =
       "expected a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends, goog not at the first";
+    const either = "expected one or the other";
+    const comment = ": it is empty, or begins with #, which is a comment unless in quotes";
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
       "an unknown key": [stackWith({ regoin: "x" }), 'esteira:equidade.regoin: unknown key; did you mean "region"?'],
       "an unknown key of a function": [
@@ -171,7 +173,29 @@ describe("A stack's config", () => {
       ],
       "an unknown system": [
         stackWith({}, { "esteira:equidad": {} }),
-        'esteira:equidad: unknown key; did you mean "equidade"?',
+        'esteira:equidad: unknown key; did you mean "esteira:equidade"?',
+      ],
+      "a misspelt system, with the word to write": [
+        { "esteira:quivo": {} },
+        'esteira:quivo: unknown key; did you mean "esteira:qivo"?',
+      ],
+      "a system that is like none": [
+        { "esteira:billing-service": {} },
+        "esteira:billing-service: unknown key; known are esteira:ownerType, esteira:ownerId, esteira:secrets, esteira:arcgis, esteira:equidade, esteira:python-api, esteira:qivo, esteira:school-scheduler",
+      ],
+      "a reviewer by name": [
+        stackWith({ reviewers: { users: ["maria"] } }),
+        'esteira:equidade.reviewers.users[0]: found "maria"; expected a user\'s numeric id: a whole number from 1 to 9007199254740991',
+      ],
+      "a project's ID for its number": [
+        stackWith({ projectNumber: "equidade-prod" }),
+        "esteira:equidade.projectNumber: found \"equidade-prod\"; expected a Google Cloud project number, as `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it",
+      ],
+      "texts that YAML takes for comments": [
+        stackWith({ branch: null, via: null, functions: [null] }),
+        `esteira:equidade.branch: found null${comment}; expected a branch name, such as main`,
+        `esteira:equidade.via: found null${comment}; expected how files reach a repository (push, pull-request)`,
+        `esteira:equidade.functions[0]: found null${comment}; expected a function's name, or an object with \`name\``,
       ],
       "an empty system": [
         stackWith({}, { "esteira:equidade": null }),
@@ -335,11 +359,24 @@ describe("A stack's config", () => {
       ],
       "a host of its own and of another stack": [
         withHost({ stack: "prod" }),
-        "esteira:arcgis.prefect.stack: unknown key; known are domain, acmeEmail, acmeServer, pool, webSockets, backupAt, backupDays, registryUser, images",
+        `esteira:arcgis.prefect.stack: found beside domain, acmeEmail; ${either}`,
+      ],
+      "another stack's host, and a domain": [
+        withReference({ domain: "prefect.example.org" }),
+        `esteira:arcgis.prefect.domain: found beside stack; ${either}`,
       ],
       "a key of a host beside another stack's": [
         withReference({ pool: "x" }),
-        "esteira:arcgis.prefect.pool: unknown key; known are stack",
+        `esteira:arcgis.prefect.pool: found beside stack; ${either}`,
+      ],
+      "a key that no host has, beside another stack's": [
+        withReference({ zebra: "x" }),
+        "esteira:arcgis.prefect.zebra: unknown key; known are stack",
+      ],
+      "a key that neither form of a host has, beside one of the other": [
+        withHost({ stack: "prod", webSocket: true }),
+        `esteira:arcgis.prefect.stack: found beside domain, acmeEmail; ${either}`,
+        'esteira:arcgis.prefect.webSocket: unknown key; did you mean "webSockets"?',
       ],
       "a stack by half of its name": [
         withReference({ stack: "acme/prod" }),
