@@ -158,7 +158,7 @@ export function parseConfig(
 
   for (const key of Object.keys(raw).filter((each) => each.startsWith("esteira:"))) {
     const name = key.slice("esteira:".length);
-    if (!(name in keys)) problems.push({ key, message: unknownKey(name, Object.keys(keys)) });
+    if (!(name in keys)) problems.push({ key, message: unknownKey(name, Object.keys(keys), "esteira:") });
   }
   const names = Object.keys(systems) as (keyof Systems)[];
   const given = read("secrets") ?? {};

@@ -6,10 +6,10 @@ const cpuSentence = "an amount of cores, such as 250m or 2";
 
 /** Cores, as text or as a number. @see https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
 export const cpu = z
-  .union([
-    pattern(/^([1-9][0-9]*m?|[0-9]+\.[0-9]{1,3})$/, cpuSentence),
-    z.number(expected(cpuSentence)).positive(expected(cpuSentence)),
-  ])
+  .union(
+    [pattern(/^([1-9][0-9]*m?|[0-9]+\.[0-9]{1,3})$/, cpuSentence), z.number(expected(cpuSentence)).positive()],
+    expected(cpuSentence),
+  )
   .describe(cpuSentence);
 
 /** An amount of memory. */

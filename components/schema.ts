@@ -5,18 +5,14 @@
 import leven from "leven";
 import { z } from "zod";
 
-/** Makes a type's error and its description out of one sentence. */
-export const expected = (sentence: string) => ({ error: () => sentence, description: sentence });
+/** What a type or a refinement says where it does not hold; a type says it of its checks as well. */
+export const expected = (sentence: string) => ({ error: () => sentence });
 
 /**
  * Text of a certain form.
  * @param form an anchored regular expression without flags, so that JSON Schema can carry it
  */
-export const pattern = (form: RegExp, sentence: string) =>
-  z
-    .string({ error: () => sentence })
-    .regex(form, { error: () => sentence })
-    .describe(sentence);
+export const pattern = (form: RegExp, sentence: string) => z.string(expected(sentence)).regex(form).describe(sentence);
 
 /** Text of any form. YAML reads 8080 and true as something else. */
 export const text = z.string({ error: () => "text; put it in quotes" });
@@ -39,8 +35,7 @@ export const oneOf = <const T extends readonly [string, ...string[]]>(values: T,
 /** A whole number within bounds, both included. */
 export const whole = (min: number, max: number, what: string) => {
   const sentence = `${what}: a whole number from ${min} to ${max}`;
-  const error = () => sentence;
-  return z.int({ error }).min(min, { error }).max(max, { error }).describe(sentence);
+  return z.int(expected(sentence)).min(min).max(max).describe(sentence);
 };
 
 /** A secret that a person gives. */
@@ -94,7 +89,9 @@ export function parse<Schema extends z.core.$ZodType>(
       const unknown = (issues: readonly z.core.$ZodIssue[]) =>
         issues.flatMap((inner) => (inner.code === "unrecognized_keys" && inner.path.length === 0 ? inner.keys : []));
       const [branch] = issue.errors
-        .filter((issues) => issues.some(({ code, path }) => code !== "invalid_type" || path.length > 0))
+        .filter((issues) =>
+          issues.some(({ code, path }) => (code !== "invalid_type" && code !== "invalid_value") || path.length > 0),
+        )
         .sort((a, b) => unknown(a).length - unknown(b).length || a.length - b.length);
       if (branch) return branch.flatMap((inner) => explain({ ...inner, path: [...issue.path, ...inner.path] }));
     }
@@ -104,8 +101,16 @@ export function parse<Schema extends z.core.$ZodType>(
       value,
     );
     if (issue.code === "unrecognized_keys") {
-      const known = knownKeys(schema, issue.path, Object.keys(at as object), issue.keys);
-      return issue.keys.map((unknown) => ({ key: `${key}.${unknown}`, message: unknownKey(unknown, known) }));
+      const present = Object.keys(at as object);
+      const taken = present.filter((each) => !issue.keys.includes(each));
+      const forms = formsAt(schema, issue.path);
+      const known = forms.find((form) => present.every((each) => form.includes(each) === taken.includes(each))) ?? [];
+      return issue.keys.map((unknown) => ({
+        key: `${key}.${unknown}`,
+        message: forms.some((form) => form.includes(unknown))
+          ? `found beside ${taken.join(", ")}; expected one or the other`
+          : unknownKey(unknown, known),
+      }));
     }
     if (issue.code === "invalid_key")
       return [{ key, message: `expected ${issue.issues[0]?.message ?? issue.message}` }];
@@ -113,7 +118,9 @@ export function parse<Schema extends z.core.$ZodType>(
     if (issue.code === "custom" && issue.params && "contradicting" in issue.params) {
       return [{ key, message: `${found(issue.params["contradicting"])}, which ${issue.message}` }];
     }
-    return [{ key, message: `${hide ? "not valid" : found(at)}; expected ${issue.message}` }];
+    const comment =
+      at === null && wantsText(issue) ? ": it is empty, or begins with #, which is a comment unless in quotes" : "";
+    return [{ key, message: `${hide ? "not valid" : found(at)}${comment}; expected ${issue.message}` }];
   };
   return result.success ? { data: result.data, problems: [] } : { problems: result.error.issues.flatMap(explain) };
 }
@@ -121,28 +128,25 @@ export function parse<Schema extends z.core.$ZodType>(
 /** What was found, as a problem's message says it. */
 export const found = (value: unknown): string => (value === undefined ? "missing" : `found ${JSON.stringify(value)}`);
 
-/** What a problem's message says of a key that nobody knows. */
-export const unknownKey = (key: string, known: readonly string[]): string => {
+/** Whether a text would have done: then a null is likely one that YAML took for a comment. */
+const wantsText = (issue: z.core.$ZodIssue): boolean =>
+  (issue.code === "invalid_type" && issue.expected === "string") ||
+  (issue.code === "invalid_value" && issue.values.some((value) => typeof value === "string")) ||
+  (issue.code === "invalid_union" && issue.errors.flat().some(wantsText));
+
+/** What a problem's message says of a key that nobody knows. @param prefix what all of them begin with, and `key` without */
+export const unknownKey = (key: string, known: readonly string[], prefix = ""): string => {
   const close = nearest(key, known);
-  return close ? `unknown key; did you mean "${close}"?` : `unknown key; known are ${known.join(", ") || "none"}`;
+  return close
+    ? `unknown key; did you mean "${prefix}${close}"?`
+    : `unknown key; known are ${known.map((each) => prefix + each).join(", ") || "none"}`;
 };
 
-/**
- * The keys that a schema has at a path, found by walking it; of an object's several forms the one to which just the
- * unknown ones of the present keys are unknown.
- */
-function knownKeys(
-  schema: z.core.$ZodType,
-  path: readonly PropertyKey[],
-  present: readonly string[],
-  unknown: readonly string[],
-): string[] {
+/** The keys of each form that an object may have at a path of a schema. */
+function formsAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[][] {
   const at = unwrap(path.reduce<z.core.$ZodType | undefined>((outer, part) => inner(unwrap(outer), part), schema));
   const forms = (at instanceof z.ZodUnion ? at.options : [at]).filter((form) => form instanceof z.ZodObject);
-  const knownTo = forms.map(({ shape }) => Object.keys(shape));
-  return (
-    knownTo.find((known) => present.filter((key) => !known.includes(key)).join() === unknown.join()) ?? knownTo[0] ?? []
-  );
+  return forms.map(({ shape }) => Object.keys(shape));
 }
 
 const unwrap = (schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined =>

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { schemas } from "../cli/generate.ts";
 import { observe } from "../cli/render/program.ts";
 import { stacksIn } from "../cli/render/stack-file.ts";
-import { ConfigError, parseConfig, readConfig } from "../config.ts";
+import { ConfigError, parseConfig, readConfig, stackFileSchema } from "../config.ts";
 import {
   asPulumi,
   type Config,
@@ -163,6 +163,8 @@ describe("A stack's config", () => {
     const principal = "expected an IAM principal that is not everybody, such as user:ana@example.org";
     const bucket =
       "expected a bucket's name: 3 to 63 lower-case letters, digits, - or _, a letter or digit at both ends, goog not at the first";
+    const either = "expected one or the other";
+    const comment = ": it is empty, or begins with #, which is a comment unless in quotes";
     const refused: Record<string, [config: Record<string, unknown>, ...problems: string[]]> = {
       "an unknown key": [stackWith({ regoin: "x" }), 'esteira:equidade.regoin: unknown key; did you mean "region"?'],
       "an unknown key of a function": [
@@ -171,7 +173,29 @@ describe("A stack's config", () => {
       ],
       "an unknown system": [
         stackWith({}, { "esteira:equidad": {} }),
-        'esteira:equidad: unknown key; did you mean "equidade"?',
+        'esteira:equidad: unknown key; did you mean "esteira:equidade"?',
+      ],
+      "a misspelt system, with the word to write": [
+        { "esteira:quivo": {} },
+        'esteira:quivo: unknown key; did you mean "esteira:qivo"?',
+      ],
+      "a system that is like none": [
+        { "esteira:billing-service": {} },
+        "esteira:billing-service: unknown key; known are esteira:ownerType, esteira:ownerId, esteira:secrets, esteira:arcgis, esteira:equidade, esteira:python-api, esteira:qivo, esteira:school-scheduler",
+      ],
+      "a reviewer by name": [
+        stackWith({ reviewers: { users: ["maria"] } }),
+        'esteira:equidade.reviewers.users[0]: found "maria"; expected a user\'s numeric id: a whole number from 1 to 9007199254740991',
+      ],
+      "a project's ID for its number": [
+        stackWith({ projectNumber: "equidade-prod" }),
+        "esteira:equidade.projectNumber: found \"equidade-prod\"; expected a Google Cloud project number, as `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it",
+      ],
+      "texts that YAML takes for comments": [
+        stackWith({ branch: null, via: null, functions: [null] }),
+        `esteira:equidade.branch: found null${comment}; expected a branch name, such as main`,
+        `esteira:equidade.via: found null${comment}; expected how files reach a repository (push, pull-request)`,
+        `esteira:equidade.functions[0]: found null${comment}; expected a function's name, or an object with \`name\``,
       ],
       "an empty system": [
         stackWith({}, { "esteira:equidade": null }),
@@ -335,11 +359,24 @@ describe("A stack's config", () => {
       ],
       "a host of its own and of another stack": [
         withHost({ stack: "prod" }),
-        "esteira:arcgis.prefect.stack: unknown key; known are domain, acmeEmail, acmeServer, pool, webSockets, backupAt, backupDays, registryUser, images",
+        `esteira:arcgis.prefect.stack: found beside domain, acmeEmail; ${either}`,
+      ],
+      "another stack's host, and a domain": [
+        withReference({ domain: "prefect.example.org" }),
+        `esteira:arcgis.prefect.domain: found beside stack; ${either}`,
       ],
       "a key of a host beside another stack's": [
         withReference({ pool: "x" }),
-        "esteira:arcgis.prefect.pool: unknown key; known are stack",
+        `esteira:arcgis.prefect.pool: found beside stack; ${either}`,
+      ],
+      "a key that no host has, beside another stack's": [
+        withReference({ zebra: "x" }),
+        "esteira:arcgis.prefect.zebra: unknown key; known are stack",
+      ],
+      "a key that neither form of a host has, beside one of the other": [
+        withHost({ stack: "prod", webSocket: true }),
+        `esteira:arcgis.prefect.stack: found beside domain, acmeEmail; ${either}`,
+        'esteira:arcgis.prefect.webSocket: unknown key; did you mean "webSockets"?',
       ],
       "a stack by half of its name": [
         withReference({ stack: "acme/prod" }),
@@ -351,7 +388,7 @@ describe("A stack's config", () => {
       ],
       "a host that is none": [
         arcgisWith({ prefect: "prod", flows: undefined }),
-        'esteira:arcgis.prefect: found "prod"; expected an object: with `domain` in the stack that owns the host, with `stack` in one that uses it',
+        'esteira:arcgis.prefect: found "prod"; expected an object with either `domain`, in the stack that owns the host, or `stack`, in one that uses it',
       ],
       "a Docker host by TCP, which is open to all": [
         arcgisWith({}, { "docker:host": "tcp://192.0.2.1:2375" }),
@@ -722,6 +759,60 @@ describe("A stack's config", () => {
         return true;
       },
     );
+  });
+});
+
+describe("Whatever is wrong with any key", () => {
+  type Node = boolean | { properties?: Nodes; items?: Node; additionalProperties?: Node; anyOf?: Node[] };
+  type Nodes = Record<string, Node>;
+  type Place = [path: string, wrap: (value: unknown) => unknown];
+
+  /** Every place of a schema, and how a value is put there. */
+  function* places(node: Node, path: string, wrap: (value: unknown) => unknown): Generator<Place> {
+    if (typeof node === "boolean") return;
+    yield [path, wrap];
+    for (const [key, each] of Object.entries(node.properties ?? {})) {
+      yield* places(each, `${path}.${key}`, (value) => wrap({ [key]: value }));
+    }
+    yield* places(node.items ?? false, `${path}[]`, (value) => wrap([value]));
+    // Names of a variable and of a service: each record takes one of them.
+    yield* places(node.additionalProperties ?? false, `${path}.*`, (value) => wrap({ A: value, slack: value }));
+    for (const each of node.anyOf ?? []) yield* places(each, path, wrap);
+  }
+
+  /** Of each type, and what only a refinement refuses: each is wrong somewhere. */
+  const wrong = [
+    ...[null, true, 7, -1, 0.5, 1e20, "", "no such", "a\nb", [], [null], {}, { nonsense: 1 }, { "": "a" }],
+    ...["0 0 30 2 *", "* * * * *", "0 0 * * 7", "2026-02-30T00:00Z"],
+    ...[{ min: 2, max: 1 }, { users: [1, 2, 3, 4, 5, 6, 7] }, { role: "roles/a.b" }],
+  ];
+  const { properties } = (stackFileSchema() as { properties: { config: { properties: Nodes } } }).properties.config;
+  /** What makes the settings of providers needed. */
+  const beside = { ...arcgisWith({}), "esteira:python-api": { argocd: { url: "https://argocd.example.org" } } };
+  const all = Object.entries(properties).map(([key, node]) => ({ key, at: [...places(node, key, (value) => value)] }));
+
+  for (const { key, at } of all) {
+    it(`is told in words of ours: ${key}`, () => {
+      for (const [, wrap] of at) {
+        for (const value of wrong) {
+          for (const problem of problemsOf({ ...beside, [key]: wrap(value) }, "prod")) {
+            assert.doesNotMatch(problem, /Invalid |Too (small|big)|Unrecognized|undefined|\/\^/);
+          }
+        }
+      }
+    });
+  }
+
+  it("is looked for at the end of every kind of path", () => {
+    const paths = all.flatMap(({ at }) => at.map(([path]) => path));
+    for (const path of [
+      "esteira:arcgis.prefect.images.redis",
+      "esteira:equidade.functions[].roles[].project",
+      "esteira:python-api.notifications.*",
+      "esteira:school-scheduler.replicas.min",
+    ]) {
+      assert.ok(paths.includes(path), path);
+    }
   });
 });
 

@@ -52,6 +52,11 @@ export const schedule = cron
 /** Straight to the branch, or by a pull request. */
 export const via = oneOf(["push", "pull-request"], "how files reach a repository");
 
+const ids = (whose: string) =>
+  z
+    .array(whole(1, Number.MAX_SAFE_INTEGER, `a ${whose}'s numeric id`), expected(`a list of ${whose}s' numeric ids`))
+    .default([]);
+
 /**
  * Who approves a deployment. GitHub takes numeric ids, six reviewers at most.
  * `gh api users/LOGIN --jq .id` and `gh api orgs/ORG/teams/SLUG --jq .id` print them.
@@ -59,8 +64,8 @@ export const via = oneOf(["push", "pull-request"], "how files reach a repository
 export const reviewers = z
   .strictObject(
     {
-      users: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a user's numeric id")).default([]),
-      teams: z.array(whole(1, Number.MAX_SAFE_INTEGER, "a team's numeric id")).default([]),
+      users: ids("user"),
+      teams: ids("team"),
     },
     { error: () => "an object with `users` and `teams`, lists of numeric ids" },
   )

@@ -10,13 +10,16 @@ export const projectId = pattern(
   "a Google Cloud project ID: 6 to 30 lower-case letters, digits or hyphens, a letter first, no hyphen last",
 );
 
+const projectNumberSentence =
+  "a Google Cloud project number, as `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it";
+
 /** The number of a project, written as text or as a number. */
-export const projectNumber = z.union(
-  [z.string().regex(/^[1-9][0-9]{5,14}$/), z.int().min(100000)],
-  expected(
-    "a Google Cloud project number, as `gcloud projects describe PROJECT --format='value(projectNumber)'` prints it",
-  ),
-);
+export const projectNumber = z
+  .union(
+    [pattern(/^[1-9][0-9]{5,14}$/, projectNumberSentence), z.int(expected(projectNumberSentence)).min(100000)],
+    expected(projectNumberSentence),
+  )
+  .describe(projectNumberSentence);
 
 /** Regions that serve Cloud Run functions. @see https://cloud.google.com/run/docs/locations */
 const regions = [

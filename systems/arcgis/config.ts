@@ -78,15 +78,18 @@ const host = z.strictObject({
   backupDays: whole(1, 365, "days that a dump is kept").default(14),
   registryUser: login.optional().describe("Who pulls the flows' images from ghcr.io; nobody where they are public"),
   images: z
-    .strictObject({
-      postgres: imageReference.optional(),
-      prefect: pattern(
-        /^[a-z0-9][a-z0-9._/:-]*:3\.[0-9]+\.[0-9]+[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$/,
-        "an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12",
-      ).optional(),
-      redis: imageReference.optional(),
-      traefik: imageReference.optional(),
-    })
+    .strictObject(
+      {
+        postgres: imageReference.optional(),
+        prefect: pattern(
+          /^[a-z0-9][a-z0-9._/:-]*:3\.[0-9]+\.[0-9]+[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$/,
+          "an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12",
+        ).optional(),
+        redis: imageReference.optional(),
+        traefik: imageReference.optional(),
+      },
+      { error: () => "an object with images" },
+    )
     .optional()
     .describe("Images in the place of the pinned ones, such as a mirror's"),
 });
@@ -136,7 +139,8 @@ export const schema = z
         ),
       prefect: z
         .union([host, reference], {
-          error: () => "an object: with `domain` in the stack that owns the host, with `stack` in one that uses it",
+          error: () =>
+            "an object with either `domain`, in the stack that owns the host, or `stack`, in one that uses it",
         })
         .optional()
         .describe("The Prefect that runs the flows; without one they run by hand"),
@@ -145,7 +149,10 @@ export const schema = z
         .describe("Where the image has the repository's root: its WORKDIR"),
       ...pythonChecks,
       dbt: repositoryPath.default("queries").describe("Folder of the dbt project"),
-      defaults: z.strictObject(settings).prefault({}).describe("What every flow has unless it says otherwise"),
+      defaults: z
+        .strictObject(settings, { error: () => "an object" })
+        .prefault({})
+        .describe("What every flow has unless it says otherwise"),
       flows: z
         .array(flow, { error: () => "a list of flows" })
         .min(1, { error: () => "at least one flow" })

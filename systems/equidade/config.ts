@@ -23,7 +23,10 @@ const roleOn = z
       dataset: text.optional().describe("ID of a BigQuery dataset"),
       secret: google.secretId.optional(),
       topic: text.optional().describe("Name of a Pub/Sub topic"),
-      project: z.literal(true).optional().describe("The whole project: only where no narrower resource will do"),
+      project: z
+        .literal(true, { error: () => "true" })
+        .optional()
+        .describe("The whole project: only where no narrower resource will do"),
     },
     { error: () => "an object with `role` and what it is given on" },
   )
@@ -47,13 +50,22 @@ const settings = {
   minInstances: whole(0, 1000, "instances kept warm").optional(),
   maxInstances: whole(1, 1000, "instances at most").optional(),
   ingress: oneOf(["all", "internal-only", "internal-and-gclb"], "what reaches the function").optional(),
-  invokers: z.array(google.principal).optional().describe("Who may call the function; nobody by default"),
-  environment: z.record(variableName, text).optional().describe("Environment variables"),
+  invokers: z
+    .array(google.principal, { error: () => "a list of IAM principals" })
+    .optional()
+    .describe("Who may call the function; nobody by default"),
+  environment: z
+    .record(variableName, text, { error: () => "variables with their values" })
+    .optional()
+    .describe("Environment variables"),
   secrets: z
-    .record(variableName, google.secretId)
+    .record(variableName, google.secretId, { error: () => "variables with their secrets' IDs" })
     .optional()
     .describe("Environment variables from Secret Manager: variable to secret ID"),
-  roles: z.array(roleOn).optional().describe("Roles of the function's account, each on the narrowest resource"),
+  roles: z
+    .array(roleOn, { error: () => "a list of roles" })
+    .optional()
+    .describe("Roles of the function's account, each on the narrowest resource"),
 };
 
 /** The settings alone, whatever else stands beside them. */
@@ -117,7 +129,10 @@ export const schema = z
         .describe(
           "commit: in the branch, by a push; deploy: in the deploy alone. commit in prod unless via is pull-request",
         ),
-      defaults: z.strictObject(settings).prefault({}).describe("What every function has unless it says otherwise"),
+      defaults: z
+        .strictObject(settings, { error: () => "an object" })
+        .prefault({})
+        .describe("What every function has unless it says otherwise"),
       functions: z.array(fn, { error: () => "a list of functions" }).min(1, { error: () => "at least one function" }),
     },
     { error: () => "an object" },

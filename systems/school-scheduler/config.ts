@@ -24,7 +24,7 @@ import {
 import type { Size } from "../../components/kubernetes/pods.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
 import { cpu, mebibytes, memory, volumeSize } from "../../components/quantities.ts";
-import { expected, found, oneOf, type Problem, pattern, whole } from "../../components/schema.ts";
+import { expected, found, oneOf, type Problem, pattern, text, whole } from "../../components/schema.ts";
 import { goCron, pauses, timeZone } from "../../components/time.ts";
 import { type EnvironmentSize, type SizeName, sizeNames, sizeOf, sizes } from "./sizes.ts";
 
@@ -78,10 +78,9 @@ export const schema = z.strictObject(
       .default([])
       .describe("Paths beside `healthPath` that must answer after a deployment"),
     env: z
-      .record(
-        pattern(/^[A-Z][A-Z0-9_]*$/, "an environment variable's name in capitals"),
-        z.string(expected("text; put it in quotes")),
-      )
+      .record(pattern(/^[A-Z][A-Z0-9_]*$/, "an environment variable's name in capitals"), text, {
+        error: () => "variables with their values",
+      })
       .default({})
       .describe("Environment variables of the application, none of them a secret"),
     application: z
@@ -89,15 +88,15 @@ export const schema = z.strictObject(
       .default({})
       .describe("What one pod takes, where the size does not fit"),
     replicas: z
-      .union([
-        replicas,
-        z
-          .strictObject(
-            { min: replicas, max: replicas },
-            { error: () => "a number, or an object with `min` and `max`" },
-          )
-          .refine(({ min, max }) => min >= 1 && min <= max, expected("`min` of at least 1 and no more than `max`")),
-      ])
+      .union(
+        [
+          replicas,
+          z
+            .strictObject({ min: replicas, max: replicas })
+            .refine(({ min, max }) => min >= 1 && min <= max, expected("`min` of at least 1 and no more than `max`")),
+        ],
+        { error: () => "a whole number of pods, or an object with `min` and `max`" },
+      )
       .optional()
       .describe("How many pods: a number, or `min` and `max` between which the load decides"),
     database: z

@@ -131,6 +131,10 @@ describe("python-api's config", () => {
           stackWith({ breakGlass: breakGlass({ until: "2026-11-28 07:00" }) }),
           `${at("breakGlass.until")}found "2026-11-28 07:00"; expected a time in UTC, to the minute and in quotes, such as "2026-11-28T07:00Z"`,
         ],
+        "a channel with its #, which YAML takes for a comment": [
+          stackWith({ notifications: { slack: null } }),
+          `${at("notifications.slack")}found null: it is empty, or begins with #, which is a comment unless in quotes; expected a recipient, such as a channel's name`,
+        ],
         "a notification service with a dot, of which Argo CD would read the first half": [
           stackWith({ notifications: { "webhook.pager": "x" } }),
           `${at("notifications.webhook.pager")}expected a notification service, such as slack; a webhook by its own name alone`,

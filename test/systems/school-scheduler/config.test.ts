@@ -104,6 +104,23 @@ describe("school-scheduler's config", () => {
           `${key}.env.WORKERS: found 4; expected text; put it in quotes`,
           `${key}.pythons[0]: found 3.1; expected a version of Python in quotes, such as "3.12"`,
         ],
+        "forms that are none": [
+          inProd({
+            reviewers: { users: ["maria"], teams: "core" },
+            replicas: "lots",
+            env: [],
+            backup: { ...backup, projectNumber: 7 },
+          }),
+          `${key}.reviewers.users[0]: found "maria"; expected a user's numeric id: a whole number from 1 to 9007199254740991`,
+          `${key}.reviewers.teams: found "core"; expected a list of teams' numeric ids`,
+          `${key}.env: found []; expected variables with their values`,
+          `${key}.replicas: found "lots"; expected a whole number of pods, or an object with \`min\` and \`max\``,
+          `${key}.backup.projectNumber: found 7; expected a Google Cloud project number, as \`gcloud projects describe PROJECT --format='value(projectNumber)'\` prints it`,
+        ],
+        "a reviewer by number alone": [
+          inProd({ reviewers: 7 }),
+          `${key}.reviewers: found 7; expected who approves: \`users\` and \`teams\`; or none`,
+        ],
         "what nobody knows": [
           inProd({ replica: 3, database: { size: "1Gi" } }),
           `${key}.database.size: unknown key; known are image, name, user, cpu, memory, storage, storageClass`,
