@@ -134,6 +134,17 @@ print(answer.status, answer.why)`,
       ]);
     });
 
+    it("asks again for what broke off in the middle, and not where the status says that something is done", async () => {
+      const headers = { "content-length": "9", connection: "close" };
+      server.on("GET /x", { headers, body: "{" }, { status: 200 });
+      assert.deepEqual((await ask("GET", "/x")).split("\n"), [
+        "It: the connection failed (IncompleteRead), at attempt 1; trying again",
+        "200",
+      ]);
+      server.on("POST /x", { status: 201, headers, body: "{" });
+      assert.equal(await ask("POST", "/x"), "201");
+    });
+
     it("does not send twice what changes something and may have arrived", async () => {
       for (const answer of [{ status: 500 }, { drop: true }]) {
         server.reset();
