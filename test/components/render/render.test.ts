@@ -72,11 +72,11 @@ describe("a Render pipeline's modules", () => {
   });
 
   describe("tell.py", () => {
-    const odd = "a\r\nb\t%0A ::error::x ##[error]y é \u001b[31m s3cretCanary";
+    const odd = "a\r\nb\t%0A ::error::x ##[error]y ####[error]z é \u001b[31m s3cretCanary";
 
     it("says one line, in which nothing is a command and nothing hidden is shown", async () => {
       const code = "import sys, tell\ntell.hide('s3cretCanary', 'a-s3cretCanary', '', 'a')\n";
-      const clean = "a b %0A ::error::x #[error]y [31m ***";
+      const clean = "a b %0A ::error::x #[error]y #[error]z [31m ***";
       assert.equal(await prints(`${code}tell.say(sys.stdin.read())`, {}, odd), clean);
       assert.equal(await prints(`${code}tell.say(' :: ::error::' + sys.stdin.read())`, {}, odd), `error::${clean}`);
       assert.equal(await prints(`${code}tell.say('x a-s3cretCanary x')`), "x *** x");
