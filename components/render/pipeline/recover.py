@@ -313,9 +313,11 @@ def tell(github, api, run, cause, deploy=""):
             say(f"{deploy} cannot be looked at: {gone}")
     name, link = file_of(run), f"[run {run['run_number']}, attempt {run['run_attempt']}]({run['html_url']})"
     text = f"{link} of `{name}` at `{run['head_sha'][:7]}` was not repaired.\n\n{cause}.\n\n- This issue is closed once `{name}` succeeds on `{github.branch}`"
+    # In GitHub's words a number, of a request or a commit, may be another each time: that is nothing new.
+    fact = re.sub(r"\b[0-9A-Fa-f:]*\d[0-9A-Fa-f:]*\b", "", cause)
     github.open_issue(
         github.key(name),
-        hashlib.sha256(cause.encode()).hexdigest()[:12],
+        hashlib.sha256(fact.encode()).hexdigest()[:12],
         f"{name} has failed, and was not repaired",
         text,
     )
