@@ -123,7 +123,7 @@ def printed(log, spans):
     The echo of a step's script and environment is left out: what stands in there has not happened.
     """
     begun, within, echo = "", True, False
-    for line in re.sub(r"\x1b\[[\d;]*m", "", log).replace("\r", "\n").split("\n"):
+    for line in re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", log).replace("\r", "\n").split("\n"):
         text = line
         if found := LINE.match(line):
             at, text = found.groups()

@@ -121,6 +121,7 @@ describe("recover.py: what a run failed of", () => {
       apt: ["E: Failed to fetch http://archive.ubuntu.com/a.deb  503  Service Unavailable [IP: 1.2.3.4 80]"],
       "curl: name": ["curl: (6) Could not resolve host: api.example.com"],
       "curl: after its progress": ["  0     0    0     0\rcurl: (6) Could not resolve host: api.example.com"],
+      "npm, after its spinner": ["\u001b[1G\u001b[0K\u001b[?25hnpm error code ECONNRESET"],
       "npm, in colours": ["\u001b[1mnpm\u001b[22m \u001b[31merror\u001b[39m code ECONNRESET"],
       "curl: 502": ["curl: (22) The requested URL returned error: 502"],
       git: ["fatal: unable to access 'https://github.com/a/b/': The requested URL returned error: 503"],
