@@ -23,6 +23,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from deploy import REFUSALS
 from github import BAD, GitHub, Refused, permitted
 from landing import Landing
 from render import FAILED, LOCK_FILE, OVER, Absent, Api, Away, Denied, Hook, failure
@@ -188,6 +189,10 @@ def hook_or_deploy(api, run, code, said, where):
         return Diagnosis("tell", f"The deploy hook: {problem}; {where}")
     if code == "hook-unreachable":
         return rerun(run, f"a deploy hook that could not be reached, and can be now; {where}")
+    if code == "hook-invalid":
+        return rerun(run, f"a deploy hook that was not valid, and is now; {where}")
+    if (status := re.match(r" HTTP (400|409)\b", said)) is not None:
+        return Diagnosis("tell", f"Render refused to deploy, HTTP {status[1]}: {REFUSALS[int(status[1])]}; {where}")
     if code == "hook-unsure":
         return Diagnosis("tell", f"The hook's answer was lost, and a deploy may have begun; {where}")
     return Diagnosis(

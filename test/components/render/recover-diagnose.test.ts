@@ -302,6 +302,28 @@ describe("recover.py: what a run failed of", () => {
       assert.equal(suite.render.requests.length, 1);
     });
 
+    it("was not valid, and has been saved anew", async () => {
+      const run = failed([job(["##[error][hook-invalid] RENDER_DEPLOY_HOOK is empty"])]);
+      await finds(run, "rerun", /It failed of a deploy hook that was not valid, and is now; failed: build: Install/);
+      await finds(
+        fails("hook-invalid", { run_attempt: 3 }),
+        "tell",
+        /It failed in each of 3 attempts of a deploy hook/,
+      );
+    });
+
+    for (const [status, words] of [
+      [
+        400,
+        /Render refused to deploy, HTTP 400: .*the commit may not be on the branch that the service deploys; failed/,
+      ],
+      [409, /Render refused to deploy, HTTP 409: the service cannot be deployed now, for instance because it is susp/],
+      [404, /Render refused the deploy hook, though its form is right: its key may be an old one; failed/],
+    ] as const)
+      it(`was refused by HTTP ${status}`, async () => {
+        await finds(failed([job([`##[error][hook-refused] HTTP ${status}: ${CANARY}`])]), "tell", words);
+      });
+
     it("was refused, or its answer was lost", async () => {
       await finds(
         fails("hook-refused"),
