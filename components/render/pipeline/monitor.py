@@ -17,6 +17,7 @@ from render import FAILED, Api, Away, Denied, Odd, dashboard, decided_of, failur
 from tell import ENV, Failed, annotate, needed, plain, program, say, summary
 
 STAMP = "Last change: "
+LISTED = 20
 
 
 def moment(text):
@@ -25,7 +26,7 @@ def moment(text):
 
 def service_rows(api):
     """What Render says, and the deploy that decides; None where it says nothing."""
-    service, deploys = api.service(), api.deploys()
+    service, deploys = api.service(), api.deploys(LISTED)
     live = next((each for each in deploys if each["status"] == "live"), None)
     last = deploys[0] if deploys else None
     state = {"suspended": "suspended", "not_suspended": "running"}.get(str(service.get("suspended")))
@@ -48,7 +49,8 @@ def service_rows(api):
         "Service": f"[{plain(api.name)}]({dashboard()})",
         "State": state or "unknown",
         "Last deploy": shown(last),
-        "Live": shown(live),
+        # After so many that failed the list does not reach back to it.
+        "Live": shown(live) if live or len(deploys) < LISTED else f"not among the last {LISTED} deploys",
         "Auto-Deploy": automatic or "unknown",
     }
     return rows, decided_of(deploys)

@@ -81,6 +81,13 @@ describe("monitor.py", () => {
       assert.equal(row("Live"), `\`live\` \`${id}\`, commit \`aaaaaaa\`, 2026-11-22 09:58 UTC`);
     });
 
+    it("that it does not see what is live behind many deploys that failed", async () => {
+      deploy({});
+      for (let each = 0; each < 20; each++) deploy({ status: "build_failed" });
+      await suite.passes();
+      assert.equal(row("Live"), "not among the last 20 deploys");
+    });
+
     it("a warning where Render deploys by itself", async () => {
       suite.render.service["autoDeploy"] = "yes";
       const output = await suite.passes();
