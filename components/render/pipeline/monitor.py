@@ -17,6 +17,7 @@ from render import FAILED, Api, Away, Denied, Odd, dashboard, decided_of, failur
 from tell import ENV, Failed, annotate, needed, plain, program, say, summary
 
 STAMP = "Last change: "
+LISTED = 20
 
 
 def moment(text):
@@ -25,7 +26,7 @@ def moment(text):
 
 def service_rows(api):
     """What Render says, and the deploy that decides; None where it says nothing."""
-    service, deploys = api.service(), api.deploys()
+    service, deploys = api.service(), api.deploys(LISTED)
     live = next((each for each in deploys if each["status"] == "live"), None)
     last = deploys[0] if deploys else None
     state = {"suspended": "suspended", "not_suspended": "running"}.get(str(service.get("suspended")))
@@ -48,7 +49,8 @@ def service_rows(api):
         "Service": f"[{plain(api.name)}]({dashboard()})",
         "State": state or "unknown",
         "Last deploy": shown(last),
-        "Live": shown(live),
+        # After so many that failed the list does not reach back to it.
+        "Live": shown(live) if live or len(deploys) < LISTED else f"not among the last {LISTED} deploys",
         "Auto-Deploy": automatic or "unknown",
     }
     return rows, decided_of(deploys)
@@ -114,10 +116,15 @@ def main():
             "RENDER_API_KEY is not set: neither the service nor its deploys are looked at",
         )
         rows["Service"] = f"[{plain(api.name)}]({dashboard()}), not looked at: no API key"
+    untold = None
     try:
         more, last = workflow_rows(github, workflows)
         rows |= more
-        issues(github, api, decided, last)
+        try:
+            issues(github, api, decided, last)
+        except Refused as refused:
+            # Such as where a repository has no issues, or one is locked: the file is kept all the same.
+            untold = permitted(refused, "actions: read, issues: write")
     except Refused as refused:
         raise permitted(refused, "actions: read, issues: write") from refused
     if isinstance(gone, Denied):
@@ -126,6 +133,8 @@ def main():
         raise Failed("Not looked at", f"Render's API gives {gone}: this program may be older than the API")
     if gone:
         annotate("warning", "Not looked at", f"Render's API gives no answer ({gone}): what was known stays as it is")
+        if untold:
+            raise untold
         return
     now = ENV.get("NOW") or datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = document(rows, ENV.get("INTERVAL", "by schedule"), now)
@@ -146,6 +155,8 @@ def main():
         same,
     )
     say({"nothing": "Nothing has changed but the time: no commit"}.get(how, f"{path}: {how}"))
+    if untold:
+        raise untold
     try:
         # Its own last run would be another one each time, and the file another.
         if own := ENV.get("OWN_WORKFLOW"):

@@ -23,6 +23,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from deploy import REFUSALS
 from github import BAD, GitHub, Refused, permitted
 from landing import Landing
 from render import FAILED, LOCK_FILE, OVER, Absent, Api, Away, Denied, Hook, failure
@@ -123,7 +124,7 @@ def printed(log, spans):
     The echo of a step's script and environment is left out: what stands in there has not happened.
     """
     begun, within, echo = "", True, False
-    for line in re.sub(r"\x1b\[[\d;]*m", "", log).replace("\r", "\n").split("\n"):
+    for line in re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", log).replace("\r", "\n").split("\n"):
         text = line
         if found := LINE.match(line):
             at, text = found.groups()
@@ -188,6 +189,10 @@ def hook_or_deploy(api, run, code, said, where):
         return Diagnosis("tell", f"The deploy hook: {problem}; {where}")
     if code == "hook-unreachable":
         return rerun(run, f"a deploy hook that could not be reached, and can be now; {where}")
+    if code == "hook-invalid":
+        return rerun(run, f"a deploy hook that was not valid, and is now; {where}")
+    if (status := re.match(r" HTTP (400|409)\b", said)) is not None:
+        return Diagnosis("tell", f"Render refused to deploy, HTTP {status[1]}: {REFUSALS[int(status[1])]}; {where}")
     if code == "hook-unsure":
         return Diagnosis("tell", f"The hook's answer was lost, and a deploy may have begun; {where}")
     return Diagnosis(
@@ -313,9 +318,11 @@ def tell(github, api, run, cause, deploy=""):
             say(f"{deploy} cannot be looked at: {gone}")
     name, link = file_of(run), f"[run {run['run_number']}, attempt {run['run_attempt']}]({run['html_url']})"
     text = f"{link} of `{name}` at `{run['head_sha'][:7]}` was not repaired.\n\n{cause}.\n\n- This issue is closed once `{name}` succeeds on `{github.branch}`"
+    # In GitHub's words a number, of a request or a commit, may be another each time: that is nothing new.
+    fact = re.sub(r"\b[0-9A-Fa-f:]*\d[0-9A-Fa-f:]*\b", "", cause)
     github.open_issue(
         github.key(name),
-        hashlib.sha256(cause.encode()).hexdigest()[:12],
+        hashlib.sha256(fact.encode()).hexdigest()[:12],
         f"{name} has failed, and was not repaired",
         text,
     )

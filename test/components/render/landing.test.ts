@@ -173,6 +173,28 @@ describe("landing.py", () => {
       assert.equal(log("%s").length, 2);
     });
 
+    it("waits for one that is silent, and not without an end", async () => {
+      const silent = await StubServer.start();
+      try {
+        silent.on("GET /sua-org/mining/info/refs?service=git-receive-pack", { delayMs: 60_000 });
+        suite.box.git(suite.checkout, "remote", "set-url", "origin", `${silent.url}/sua-org/mining`);
+        assert.match(await suite.fails("Not pushed", { GIT_HTTP_LOW_SPEED_TIME: "1" }), /main: .*too slow/);
+        assert.equal(suite.pushes(), 4);
+      } finally {
+        await silent.close();
+      }
+    });
+
+    it("has an end to its waiting by itself", async () => {
+      const seen = suite.box.path("seen");
+      suite.box.stub(
+        "git",
+        `echo "$GIT_HTTP_LOW_SPEED_LIMIT $GIT_HTTP_LOW_SPEED_TIME" >${seen}; exec ${real("git")} "$@"`,
+      );
+      await suite.passes();
+      assert.equal(suite.box.read("seen"), "1 60\n");
+    });
+
     it("gives up at last, with git's words and none of a permission", async () => {
       suite.git.away = 100;
       const words = await suite.fails("Not pushed");

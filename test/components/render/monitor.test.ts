@@ -81,6 +81,13 @@ describe("monitor.py", () => {
       assert.equal(row("Live"), `\`live\` \`${id}\`, commit \`aaaaaaa\`, 2026-11-22 09:58 UTC`);
     });
 
+    it("that it does not see what is live behind many deploys that failed", async () => {
+      deploy({});
+      for (let each = 0; each < 20; each++) deploy({ status: "build_failed" });
+      await suite.passes();
+      assert.equal(row("Live"), "not among the last 20 deploys");
+    });
+
     it("a warning where Render deploys by itself", async () => {
       suite.render.service["autoDeploy"] = "yes";
       const output = await suite.passes();
@@ -400,14 +407,19 @@ describe("monitor.py", () => {
       suite.repository.run({ file: "deploy.yaml" });
     });
 
-    for (const operation of ["actions/list-workflow-runs", "issues/list-for-repo", "issues/create"]) {
+    for (const [operation, writes] of [
+      ["actions/list-workflow-runs", 0],
+      // What has become of the deploy is in the file all the same.
+      ["issues/list-for-repo", 1],
+      ["issues/create", 1],
+    ] as const) {
       it(`says which permission is missing for ${operation}`, async () => {
         suite.repository.forbidden.add(operation);
         assert.match(
           await suite.fails("Not permitted"),
           /status 403 to \w+ [\w/.]+: Resource not accessible by integration\. The job needs `permissions: actions: read, issues: write`$/,
         );
-        assert.equal(suite.pushes(), 0);
+        assert.equal(suite.pushes(), writes);
       });
 
       it(`asks again for ${operation} after 503, and does it once`, async () => {
@@ -420,7 +432,7 @@ describe("monitor.py", () => {
         instead(operation, { status: 503 });
         assert.match(await suite.fails("GitHub refuses"), /GitHub answers status 503 to /);
         assert.equal(count(operation), 4);
-        assert.equal(suite.pushes(), 0);
+        assert.equal(suite.pushes(), writes);
       });
 
       it(`waits for ${operation} while it is limited, and blames no permission in the end`, async () => {
@@ -488,10 +500,23 @@ describe("monitor.py", () => {
           instead(operation, reply === odd ? odd : { body: reply });
           assert.match(await suite.fails("GitHub refuses"), /status 200 to GET .*another form than GitHub documents$/);
           assert.deepEqual(issues(), []);
-          assert.equal(suite.pushes(), 0);
+          assert.equal(suite.pushes(), operation.startsWith("issues/") ? 1 : 0);
         });
       }
     }
+
+    it("keeps the file of a repository that has no issues, and fails for what it could not tell", async () => {
+      const body = { message: "Issues has been disabled in this repository." };
+      instead("issues/create", { status: 410, body });
+      assert.match(await suite.fails("GitHub refuses"), /status 410 to POST issues: Issues has been disabled in this/);
+      assert.match(suite.status(), /^\| Last deploy \| `build_failed` /m);
+      suite.render.instead("GET /v1/", { status: 503, times: 4 });
+      deploy({ status: "build_failed" });
+      suite.repository.run({ file: "deploy.yaml", conclusion: "success" });
+      instead("issues/list-for-repo", { status: 410, body });
+      assert.match(await suite.fails("GitHub refuses"), /status 410 to GET issues/);
+      assert.equal(suite.pushes(), 1);
+    });
 
     it("cannot forge an annotation by what it says", async () => {
       instead("issues/create", { status: 422, body: { message: "x\n::error title=y::%0A::z" } });

@@ -121,6 +121,7 @@ describe("recover.py: what a run failed of", () => {
       apt: ["E: Failed to fetch http://archive.ubuntu.com/a.deb  503  Service Unavailable [IP: 1.2.3.4 80]"],
       "curl: name": ["curl: (6) Could not resolve host: api.example.com"],
       "curl: after its progress": ["  0     0    0     0\rcurl: (6) Could not resolve host: api.example.com"],
+      "npm, after its spinner": ["\u001b[1G\u001b[0K\u001b[?25hnpm error code ECONNRESET"],
       "npm, in colours": ["\u001b[1mnpm\u001b[22m \u001b[31merror\u001b[39m code ECONNRESET"],
       "curl: 502": ["curl: (22) The requested URL returned error: 502"],
       git: ["fatal: unable to access 'https://github.com/a/b/': The requested URL returned error: 503"],
@@ -300,6 +301,28 @@ describe("recover.py: what a run failed of", () => {
       assert.match(output, /^RENDER_API_KEY is not set: whether Render knows the service is not looked at$/m);
       assert.equal(suite.render.requests.length, 1);
     });
+
+    it("was not valid, and has been saved anew", async () => {
+      const run = failed([job(["##[error][hook-invalid] RENDER_DEPLOY_HOOK is empty"])]);
+      await finds(run, "rerun", /It failed of a deploy hook that was not valid, and is now; failed: build: Install/);
+      await finds(
+        fails("hook-invalid", { run_attempt: 3 }),
+        "tell",
+        /It failed in each of 3 attempts of a deploy hook/,
+      );
+    });
+
+    for (const [status, words] of [
+      [
+        400,
+        /Render refused to deploy, HTTP 400: .*the commit may not be on the branch that the service deploys; failed/,
+      ],
+      [409, /Render refused to deploy, HTTP 409: the service cannot be deployed now, for instance because it is susp/],
+      [404, /Render refused the deploy hook, though its form is right: its key may be an old one; failed/],
+    ] as const)
+      it(`was refused by HTTP ${status}`, async () => {
+        await finds(failed([job([`##[error][hook-refused] HTTP ${status}: ${CANARY}`])]), "tell", words);
+      });
 
     it("was refused, or its answer was lost", async () => {
       await finds(

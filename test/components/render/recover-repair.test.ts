@@ -228,6 +228,18 @@ describe("recover.py: repairs", () => {
         state();
       });
 
+    it("is told of once where GitHub has trouble, whatever number it gives that", async () => {
+      const failed = outgrown();
+      for (const id of ["2E5C:3A10", "B07:F1C2"]) {
+        protect(`Internal Server Error. Request ID ${id}`);
+        suite.box.git(suite.cwd, "reset", "--quiet", "--hard", "origin/main");
+        const { code, output } = await suite.recover(failed);
+        assert.equal(code, 1, output);
+        assert.match(output, new RegExp(`^::error title=Not pushed::main: .*Request ID ${id}`, "m"));
+      }
+      told(/Internal Server Error/);
+    });
+
     it("without pnpm", async () => {
       const failed = outgrown();
       const { code, output } = await suite.recover(failed, { PATH: "/usr/bin:/bin" });

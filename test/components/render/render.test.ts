@@ -72,11 +72,11 @@ describe("a Render pipeline's modules", () => {
   });
 
   describe("tell.py", () => {
-    const odd = "a\r\nb\t%0A ::error::x ##[error]y é \u001b[31m s3cretCanary";
+    const odd = "a\r\nb\t%0A ::error::x ##[error]y ####[error]z é \u001b[31m s3cretCanary";
 
     it("says one line, in which nothing is a command and nothing hidden is shown", async () => {
       const code = "import sys, tell\ntell.hide('s3cretCanary', 'a-s3cretCanary', '', 'a')\n";
-      const clean = "a b %0A ::error::x #[error]y [31m ***";
+      const clean = "a b %0A ::error::x #[error]y #[error]z [31m ***";
       assert.equal(await prints(`${code}tell.say(sys.stdin.read())`, {}, odd), clean);
       assert.equal(await prints(`${code}tell.say(' :: ::error::' + sys.stdin.read())`, {}, odd), `error::${clean}`);
       assert.equal(await prints(`${code}tell.say('x a-s3cretCanary x')`), "x *** x");
@@ -132,6 +132,17 @@ print(answer.status, answer.why)`,
         "It: the connection broke off, at attempt 2; trying again",
         "200",
       ]);
+    });
+
+    it("asks again for what broke off in the middle, and not where the status says that something is done", async () => {
+      const headers = { "content-length": "9", connection: "close" };
+      server.on("GET /x", { headers, body: "{" }, { status: 200 });
+      assert.deepEqual((await ask("GET", "/x")).split("\n"), [
+        "It: the connection failed (IncompleteRead), at attempt 1; trying again",
+        "200",
+      ]);
+      server.on("POST /x", { status: 201, headers, body: "{" });
+      assert.equal(await ask("POST", "/x"), "201");
     });
 
     it("does not send twice what changes something and may have arrived", async () => {

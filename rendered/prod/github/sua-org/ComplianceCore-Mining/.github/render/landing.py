@@ -25,7 +25,7 @@ PROTECTED = re.compile(r"GH006|GH013|protected branch|rule violations")
 LATE = re.compile(r"! \[rejected\]|cannot lock ref|incorrect old value")
 DENIED = re.compile(r"returned error: 40[13]|Authentication failed|could not read Username")
 AWAY = re.compile(
-    r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)|Could not resolve host|Failed to connect|timed out|Empty reply"
+    r"returned error: (?:429|5\d\d)|HTTP (?:429|5\d\d)|Could not resolve host|Failed to connect|timed out|too slow|Empty reply"
     r"|hung up unexpectedly|early EOF|unexpected disconnect|reset by peer"
 )
 
@@ -40,6 +40,9 @@ class Landing:
         # In the environment: an argument list can be read by every process, and a config file stays.
         header = f"http.{ENV['GITHUB_SERVER_URL']}/.extraheader"
         self.env = {
+            # By itself git waits without an end for a server that is silent, and a job that takes too long is cancelled: nobody is told.
+            "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+            "GIT_HTTP_LOW_SPEED_TIME": "60",
             **os.environ,
             "LC_ALL": "C",
             "GIT_CONFIG_COUNT": "2",

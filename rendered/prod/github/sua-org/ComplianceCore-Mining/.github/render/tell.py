@@ -28,7 +28,8 @@ def clean(text, length=1000):
     """One line without what is hidden, and which the runner takes for no command: it finds "##[" anywhere, "::" in front."""
     for each in sorted(hidden, key=len, reverse=True):
         text = text.replace(each, "***")
-    return re.sub(r"\s+", " ", re.sub(r"[^ -~\n]", " ", text)).replace("##[", "#[").lstrip(" :").rstrip()[:length]
+    text = re.sub(r"\s+", " ", re.sub(r"[^ -~\n]", " ", text))
+    return re.sub(r"##+\[", "#[", text).lstrip(" :").rstrip()[:length]
 
 
 def plain(text):

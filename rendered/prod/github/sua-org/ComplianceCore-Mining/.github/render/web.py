@@ -65,7 +65,15 @@ def once(method, url, headers=None, body=None):
     try:
         asked = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
         with HTTP.open(asked, timeout=number("REQUEST_SECONDS", 30)) as got:
-            return Answer(got.status, lower(got.headers), got.read(LARGEST))
+            try:
+                content = got.read(LARGEST)
+                if got.length and len(content) < LARGEST:  # Python takes what broke off for whole
+                    raise http.client.IncompleteRead(content, got.length)
+            except (OSError, http.client.HTTPException):
+                if method == "GET":
+                    raise
+                content = b""  # it is done: the status says so
+            return Answer(got.status, lower(got.headers), content)
     except urllib.error.HTTPError as error:
         with error:
             try:
