@@ -19,6 +19,9 @@ const suites = [
   { name: "Validator AI", path: "tests/test_validator_ai.py", tests: 12 },
 ];
 
+/** Written anew by a program: so no file that is one itself, such as a lock file. */
+const statusFile = repositoryPath.regex(/\.md$/, { error: () => "a Markdown file, such as docs/PIPELINE.md" });
+
 /**
  * What a stack's file says of qivo, under `esteira:qivo`.
  * @example
@@ -55,7 +58,7 @@ export const schema = z.strictObject(
           schedule: schedule
             .default("7,37 * * * *")
             .describe("When the monitor looks, in UTC; every 30 minutes by default"),
-          file: repositoryPath.default("docs/PIPELINE.md").describe("The file in which it keeps the status"),
+          file: statusFile.default("docs/PIPELINE.md").describe("The file in which it keeps the status"),
         },
         { error: () => "an object with `schedule` and `file`" },
       )

@@ -279,6 +279,15 @@ describe("monitor.py", () => {
       assert.match(output, /^Closed issue #1: /m);
     });
 
+    it("closes it though the pull requests of forks fill the newest hundred runs", async () => {
+      suite.repository.run({ file: "deploy.yaml", conclusion: "success" });
+      for (let each = 0; each < 120; each++) {
+        suite.repository.run({ file: "deploy.yaml", event: "pull_request", head_repository: "somebody/mining" });
+      }
+      await suite.passes();
+      assert.deepEqual(states(), ["closed"]);
+    });
+
     for (const [what, run] of Object.entries({
       "has failed": { file: "deploy.yaml" },
       "was cancelled": { file: "deploy.yaml", conclusion: "cancelled" },

@@ -97,6 +97,10 @@ describe("qivo's config", () => {
           inProd({ lint: "pnpm lint ${{ github.actor }}" }),
           `${key}.lint: found "pnpm lint \${{ github.actor }}"; expected a command for bash, on one line, without expressions of GitHub's`,
         ],
+        "a status that would overwrite a program's file": [
+          inProd({ monitor: { file: "pnpm-lock.yaml" } }),
+          `${key}.monitor.file: found "pnpm-lock.yaml"; expected a Markdown file, such as docs/PIPELINE.md`,
+        ],
         "a key that nobody knows": [inProd({ monitr: {} }), `${key}.monitr: unknown key; did you mean "monitor"?`],
       },
       prod,

@@ -111,11 +111,16 @@ class GitHub:
         A workflow's newest runs for the branch itself that say something of it: not a fork's of the same name, nor those of a pull
         request, nor what was cancelled.
         """
-        branch = urllib.parse.quote(self.branch, safe="")
-        path = f"actions/workflows/{workflow}/runs?branch={branch}&per_page=100"
-        answer = self.ask("GET", path, like={"workflow_runs": [RUN]})
-        runs = [each for each in answer["workflow_runs"] if self.own(each)]
-        return [each for each in runs if each["status"] != "completed" or each["conclusion"] in ("success", *BAD)]
+        branch, found = urllib.parse.quote(self.branch, safe=""), []
+        for page in range(1, 11):
+            path = f"actions/workflows/{workflow}/runs?branch={branch}&per_page=100&page={page}"
+            some = self.ask("GET", path, like={"workflow_runs": [RUN]})["workflow_runs"]
+            runs = [each for each in some if self.own(each)]
+            found += [each for each in runs if each["status"] != "completed" or each["conclusion"] in ("success", *BAD)]
+            # The pull requests of forks, whose branch is called the same, may fill a page.
+            if len(some) < 100 or any(each["status"] == "completed" for each in found):
+                break
+        return found
 
     def ended(self, workflow):
         """The newest of its {runs} that has ended, or None."""

@@ -157,14 +157,14 @@ def main():
         same,
     )
     say({"nothing": "Nothing has changed but the time: no commit"}.get(how, f"{path}: {how}"))
-    if untold:
-        raise untold
     try:
         # Its own last run would be another one each time, and the file another.
         if own := ENV.get("OWN_WORKFLOW"):
             github.close_issue(github.key(own), "This run has looked at everything.")
     except Refused as refused:
         raise permitted(refused, "issues: write") from refused
+    if untold:
+        raise untold
 
 
 if __name__ == "__main__":
