@@ -2,7 +2,7 @@ import * as gcp from "@pulumi/gcp";
 import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
 import type { GrantTarget } from "../google/grant.ts";
 import { RuntimeAccount } from "../google/runtime-account.ts";
-import type { DeletionPolicy } from "../protection.ts";
+import { type DeletionPolicy, keeps } from "../protection.ts";
 import { mebibytes } from "../quantities.ts";
 
 /** Where a function's code lies in Cloud Storage. */
@@ -59,7 +59,7 @@ export interface CloudFunctionArgs {
   maxInstances?: number;
   /** What reaches it. @default "all": IAM decides who may call */
   ingress?: Ingress;
-  /** Whether it can be deleted: the provider refuses it too, whatever the preview. @default "DELETE" */
+  /** Whether it can be deleted: the provider refuses it too, whatever the preview. @default "PREVENT" */
   deletionPolicy?: DeletionPolicy;
   /** Labels beside those that deploys add. @default none */
   labels?: Readonly<Record<string, string>>;
@@ -93,6 +93,7 @@ export class CloudFunction extends ComponentResource {
     super("esteira:functions:CloudFunction", name, {}, opts);
     refuseContradictions(name, args);
     const { project, region, functionName, concurrency = 1 } = args;
+    const protect = keeps(args.deletionPolicy);
 
     this.account =
       args.account ??
@@ -139,7 +140,7 @@ export class CloudFunction extends ComponentResource {
             version: "latest",
           })),
         },
-        deletionPolicy: args.deletionPolicy ?? "DELETE",
+        deletionPolicy: protect ? "PREVENT" : "DELETE",
       },
       {
         parent: this,
@@ -147,7 +148,7 @@ export class CloudFunction extends ComponentResource {
         dependsOn: [...this.account.ready, ...(args.source.ready ?? [])],
         ignoreChanges: ["buildConfig"],
         // So a preview says it, before what depends on the function is gone.
-        protect: args.deletionPolicy === "PREVENT",
+        protect,
       },
     );
 

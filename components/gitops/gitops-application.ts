@@ -1,7 +1,7 @@
 import { core } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
 import { dockerConfig, type RegistryUser } from "../kubernetes/pull-secret.ts";
-import type { DeletionPolicy } from "../protection.ts";
+import { type DeletionPolicy, keeps } from "../protection.ts";
 import { fieldsOf, type GitCredentials } from "./git-credentials.ts";
 import type { AppProjectSpec } from "./kinds.ts";
 import { preReleaseOf } from "./names.ts";
@@ -46,7 +46,7 @@ export interface GitOpsApplicationArgs {
   image?: ImageArgs;
   /** For reading the repository, and for writing images back. @default none, for a public one that nobody writes to */
   credentials?: GitCredentials;
-  /** Whether what is deployed goes with the Application; PREVENT keeps both. @default "DELETE" */
+  /** Whether what is deployed goes with the Application; PREVENT keeps both. @default "PREVENT" */
   deletionPolicy?: DeletionPolicy;
 }
 
@@ -69,9 +69,10 @@ const triggers = ["on-health-degraded", "on-sync-failed"];
 export class GitOpsApplication extends ComponentResource {
   constructor(name: string, args: GitOpsApplicationArgs, opts?: ComponentResourceOptions) {
     super("esteira:gitops:GitOpsApplication", name, {}, opts);
-    const { application, image, credentials, notifications = {}, deletionPolicy = "DELETE" } = args;
+    const { application, image, credentials, notifications = {} } = args;
     const { source, destination } = args;
-    const kept = { parent: this, protect: deletionPolicy === "PREVENT" };
+    const protect = keeps(args.deletionPolicy);
+    const kept = { parent: this, protect };
 
     const project = new AppProject(`${name}-project`, objectOf(args, projectSpec(args)), kept);
     const before: Resource[] = [project];
@@ -115,7 +116,7 @@ export class GitOpsApplication extends ComponentResource {
             ),
           ),
           // With it what is deployed goes first.
-          ...(deletionPolicy === "DELETE" && { finalizers: ["resources-finalizer.argocd.argoproj.io"] }),
+          ...(!protect && { finalizers: ["resources-finalizer.argocd.argoproj.io"] }),
         },
       ),
       // The project must be there as long as the application is.

@@ -38,7 +38,7 @@ export class PrefectHost extends ComponentResource {
 
   constructor(name: string, args: PrefectHostArgs, opts?: ComponentResourceOptions) {
     super("esteira:prefect:PrefectHost", name, {}, opts);
-    const { registryToken, deletionPolicy = "PREVENT", ...settings } = args;
+    const { registryToken, deletionPolicy, ...settings } = args;
     if ((settings.registry === undefined) !== (registryToken === undefined)) {
       throw new Error(`PrefectHost ${name}: registry contradicts registryToken: one is nothing without the other`);
     }

@@ -57,7 +57,7 @@ describe("GitOpsApplication", () => {
       "Application g-application": {
         apiVersion: "argoproj.io/v1alpha1",
         kind: "Application",
-        metadata: metadata({ finalizers: ["resources-finalizer.argocd.argoproj.io"] }),
+        metadata: metadata(),
         spec: {
           project: "shop-prod",
           source: {
@@ -209,14 +209,16 @@ describe("GitOpsApplication", () => {
     );
   });
 
-  it("keeps what it deployed where it is told to: protected, and without the finalizer that takes it along", async () => {
-    const kept = make({ deletionPolicy: "PREVENT" });
-    const { "Application g-application": application } = await declared(kept);
-    assert.deepEqual(application!["metadata"], metadata());
-    const options = await optionsOf(kept);
-    assert.equal(options["g-application"]!.protect, true);
-    assert.equal(options["g-project"]!.protect, true);
-    assert.equal((await optionsOf(make()))["g-application"]!.protect, undefined);
+  it("keeps what it deployed, protected, unless it may go: then by the finalizer that takes it along", async () => {
+    const fate = async (deletionPolicy?: "DELETE" | "PREVENT") => {
+      const { "Application g-application": application } = await declared(make({ deletionPolicy }));
+      const options = await optionsOf(make({ deletionPolicy }));
+      return [application!["metadata"], options["g-application"]!.protect, options["g-project"]!.protect];
+    };
+    assert.deepEqual(await fate(), [metadata(), true, true]);
+    assert.deepEqual(await fate("PREVENT"), [metadata(), true, true]);
+    const finalizers = ["resources-finalizer.argocd.argoproj.io"];
+    assert.deepEqual(await fate("DELETE"), [metadata({ finalizers }), undefined, undefined]);
   });
 
   it("has the project and the credentials before the application, and that before its images", async () => {
