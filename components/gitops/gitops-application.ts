@@ -1,5 +1,6 @@
 import { core } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
+import { managedBy } from "../kubernetes/pods.ts";
 import { dockerConfig, type RegistryUser } from "../kubernetes/pull-secret.ts";
 import { type DeletionPolicy, keeps } from "../protection.ts";
 import { fieldsOf, type GitCredentials } from "./git-credentials.ts";
@@ -209,7 +210,7 @@ function metadataOf(
   return {
     name: args.application,
     namespace: namespaceOf(args),
-    labels: { "app.kubernetes.io/managed-by": "esteira", ...labels },
+    labels: { ...managedBy, ...labels },
     annotations: {
       ...annotations,
       // What somebody changed by hand, with argocd or kubectl, is set again.

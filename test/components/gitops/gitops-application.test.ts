@@ -28,7 +28,7 @@ const image = { name: "ghcr.io/acme/shop", tags: "^v[0-9]+$", valuesFile: "value
 const metadata = (changes: object = {}) => ({
   name: "shop-prod",
   namespace: "argocd",
-  labels: { "app.kubernetes.io/managed-by": "esteira" },
+  labels: { "app.kubernetes.io/managed-by": "pulumi" },
   annotations: { "pulumi.com/patchForce": "true" },
   ...changes,
 });
@@ -188,7 +188,7 @@ describe("GitOpsApplication", () => {
       metadata: metadata({
         name: "shop-prod-repository",
         labels: {
-          "app.kubernetes.io/managed-by": "esteira",
+          "app.kubernetes.io/managed-by": "pulumi",
           "argocd.argoproj.io/secret-type": "repository",
         },
       }),
