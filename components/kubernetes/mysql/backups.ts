@@ -1,7 +1,7 @@
-import * as gcp from "@pulumi/gcp";
 import { batch, core, networking, type types } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type CustomResourceOptions } from "@pulumi/pulumi";
 import { textBeside } from "../../beside.ts";
+import { type BucketArgs, createBucket } from "../../google/bucket.ts";
 import { grant } from "../../google/grant.ts";
 import { type DeletionPolicy, keeps } from "../../protection.ts";
 import { fromSecret, labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
@@ -68,10 +68,7 @@ export class MySqlBackups extends ComponentResource {
     super("esteira:kubernetes:MySqlBackups", name, {}, opts);
     const { mysql, bucket } = args;
     const child = { parent: this };
-    const backups = new gcp.storage.Bucket(`${name}-bucket`, bucketArgs(bucket), {
-      ...child,
-      protect: keeps(bucket.deletionPolicy),
-    });
+    const backups = createBucket(`${name}-bucket`, bucketArgs(bucket), child);
     const named = (object: string) => metadataOf(args, object);
     const scripts = new core.v1.ConfigMap(
       `${name}-scripts`,
@@ -197,28 +194,20 @@ const metadataOf = ({ namespace, partOf }: MySqlBackupsArgs, name: string) => ({
   labels: labelsOf(name, "backup", partOf).labels,
 });
 
-function bucketArgs({
-  name,
-  project,
-  location,
-  keptDays,
-  deletionPolicy,
-}: MySqlBackupsArgs["bucket"]): gcp.storage.BucketArgs {
+function bucketArgs({ name, project, location, keptDays, deletionPolicy }: MySqlBackupsArgs["bucket"]): BucketArgs {
   if (!(keptDays >= 2)) throw new Error(`backups are kept for ${keptDays} days: bucket.keptDays has to be 2 or more`);
   const protect = keeps(deletionPolicy);
   return {
     name,
     project,
     location,
-    uniformBucketLevelAccess: true,
-    publicAccessPrevention: "enforced",
+    deletionPolicy,
     // Nothing is ever written over.
     versioning: { enabled: false },
     lifecycleRules: [{ action: { type: "Delete" }, condition: { age: keptDays } }],
     // A day less than they are kept, so that their end never meets it. Where the stack may go, its bucket goes with all that is in it.
     ...(protect && { retentionPolicy: { isLocked: false, retentionPeriod: `${(keptDays - 1) * days}` } }),
     softDeletePolicy: { retentionDurationSeconds: protect ? 7 * days : 0 },
-    forceDestroy: !protect,
   };
 }
 
