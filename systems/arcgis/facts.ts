@@ -26,16 +26,12 @@ export function factsOf(
         destination: "the Docker host: prefect-worker",
         origin: "stack config" as const,
       })),
-      ...Object.keys(host?.values ?? {})
-        // That one is GHCR_TOKEN, told above.
-        .filter((name) => name !== "REGISTRY_TOKEN")
-        .map((name) => ({
-          name,
-          // The worker hands its settings on to the containers that it starts.
-          destination:
-            name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host",
-          origin: "made by the program" as const,
-        })),
+      ...Object.keys(host?.secrets ?? {}).map((name) => ({
+        name,
+        // The worker hands its settings on to the containers that it starts.
+        destination: name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host",
+        origin: "made by the program" as const,
+      })),
       ...environments.flatMap(({ name }) => [
         {
           name: authSecret,
