@@ -61,8 +61,6 @@ export interface CloudFunctionArgs {
   ingress?: Ingress;
   /** Whether it can be deleted: the provider refuses it too, whatever the preview. @default "PREVENT" */
   deletionPolicy?: DeletionPolicy;
-  /** Labels beside those that deploys add. @default none */
-  labels?: Readonly<Record<string, string>>;
 }
 
 const ingressSettings: Record<Ingress, string> = {
@@ -76,7 +74,7 @@ const ingressSettings: Record<Ingress, string> = {
  *
  * The program owns everything but the build: `buildConfig` is what the function is created with, and every later change
  * of source, runtime or entry point comes from a deploy. Google takes a build as a whole, so a change of one of its
- * settings from here would bring the first source back. Labels that the program did not set stay.
+ * settings from here would bring the first source back. Labels are the deploys', too.
  * @throws Error when two arguments contradict each other; the message names both
  * @example
  * new CloudFunction("orders", { project: "p", region: "us-east1", functionName: "orders", runtime: "python313", source })
@@ -115,7 +113,6 @@ export class CloudFunction extends ComponentResource {
         name: functionName,
         project,
         location: region,
-        labels: args.labels,
         buildConfig: {
           runtime: args.runtime,
           entryPoint: args.entryPoint ?? "main",

@@ -17,10 +17,8 @@ export interface ImageArgs {
   tags: string;
   /** Tags that are not taken all the same, with `*` and `?`. @default none */
   ignoreTags?: readonly string[];
-  /** The values file that it is written into, below the chart's folder. */
+  /** The values file whose image.repository and image.tag it is written into, below the chart's folder. */
   valuesFile: string;
-  /** Where in that file, with dots. @default `{ name: "image.repository", tag: "image.tag" }` */
-  keys?: { name: string; tag: string };
   /** Who reads the registry where it is private. @default nobody has to */
   registry?: RegistryUser;
 }
@@ -129,7 +127,7 @@ export class GitOpsApplication extends ComponentResource {
 
   private imageUpdater(name: string, args: GitOpsApplicationArgs, image: ImageArgs, before: Resource[]): void {
     const { source, application } = args;
-    const { registry, keys = { name: "image.repository", tag: "image.tag" } } = image;
+    const { registry } = image;
     const namespace = namespaceOf(args);
     const dependsOn = [...before];
     if (registry) {
@@ -162,7 +160,7 @@ export class GitOpsApplication extends ComponentResource {
                 imageName: preReleaseOf(image.tags) ? `${image.name}:x-0` : image.name,
                 // What stands at a higher level is not inherited one by one.
                 commonUpdateSettings: settings,
-                manifestTargets: { helm: keys },
+                manifestTargets: { helm: { name: "image.repository", tag: "image.tag" } },
               },
             ],
             writeBackConfig: {

@@ -66,7 +66,6 @@ describe("CloudFunction", () => {
           maxInstances: 3,
           ingress: "internal-and-gclb",
           deletionPolicy: "DELETE",
-          labels: { team: "data" },
         }),
     );
     const member = "serviceAccount:orders@my-project.iam.gserviceaccount.com";
@@ -105,7 +104,6 @@ describe("CloudFunction", () => {
             { key: "DB_PASSWORD", secret: "db-password", projectId: "my-project", version: "latest" },
           ],
         },
-        labels: { team: "data" },
         deletionPolicy: "DELETE",
       },
       "ServiceIamMember api-invoker-allUsers": {

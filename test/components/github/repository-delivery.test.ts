@@ -53,10 +53,9 @@ describe("RepositoryDelivery", () => {
     });
   });
 
-  it("declares secrets, variables, environments with who and what may deploy, and rule sets", async () => {
+  it("declares secrets, environments with who and what may deploy, and rule sets", async () => {
     const resources = await declare({
       secrets: { TOKEN: "t" },
-      variables: { REGION: "us-east1" },
       environments: {
         prod: {
           reviewers: { users: [1], teams: [2, 3] },
@@ -73,7 +72,6 @@ describe("RepositoryDelivery", () => {
     assert.deepEqual(resources, {
       "RepositoryDelivery api": {},
       "ActionsSecret api-TOKEN": { repository: "api-repo", secretName: "TOKEN", value: "[secret]" },
-      "ActionsVariable api-REGION": { repository: "api-repo", variableName: "REGION", value: "us-east1" },
       "RepositoryEnvironment api-prod": {
         ...at,
         reviewers: [{ users: [1], teams: [2, 3] }],
@@ -137,10 +135,6 @@ describe("RepositoryDelivery", () => {
     "headBranch and branch": [
       { headBranch: "main", via: "pull-request" },
       /headBranch "main" contradicts branch "main"/,
-    ],
-    "preventSelfReview and reviewers": [
-      { environments: { prod: { preventSelfReview: true } } },
-      /environments\.prod\.preventSelfReview contradicts reviewers/,
     ],
   };
   for (const [names, [args, message]] of Object.entries(contradictions)) {
