@@ -19,7 +19,6 @@ import { createBucket } from "../../components/google/bucket.ts";
 import { grant } from "../../components/google/grant.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
-import { images } from "../../components/prefect/images.ts";
 import { PrefectHost } from "../../components/prefect/prefect-host.ts";
 import { keeps } from "../../components/protection.ts";
 import type { ArcgisArgs, ArcgisConfig, HostConfig } from "./config.ts";
@@ -137,7 +136,7 @@ export class Arcgis extends ComponentResource {
       {
         volume: credentialsVolume(config.mode),
         files: { [credentials.file]: json },
-        image: config.host?.images?.prefect ?? images.prefect,
+        image: config.prefectImage,
       },
       { parent: this },
     );
