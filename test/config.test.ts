@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { schemas } from "../cli/generate.ts";
 import { observe } from "../cli/render/program.ts";
 import { stacksIn } from "../cli/render/stack-file.ts";
+import { images } from "../components/prefect/images.ts";
 import { ConfigError, parseConfig, readConfig, stackFileSchema } from "../config.ts";
 import {
   asPulumi,
@@ -134,6 +135,9 @@ describe("A stack's config", () => {
       }),
       "with a mirror's Prefect": withHost({
         images: { prefect: "mirror.example.org:5000/prefecthq/prefect:3.10.12-python3.12" },
+      }),
+      "with a mirror's Prefect on another stack's host": withReference({
+        image: "mirror.example.org:5000/prefecthq/prefect:3.10.12-python3.12",
       }),
       "with a schedule of months and days by name": withFlow({ schedule: "0 5 1 jan-MAR,Dec sun,FRI" }),
       "with time zones of all forms": arcgisWith({
@@ -371,12 +375,16 @@ describe("A stack's config", () => {
       ],
       "a key that no host has, beside another stack's": [
         withReference({ zebra: "x" }),
-        "esteira:arcgis.prefect.zebra: unknown key; known are stack",
+        "esteira:arcgis.prefect.zebra: unknown key; known are stack, image",
       ],
       "a key that neither form of a host has, beside one of the other": [
         withHost({ stack: "prod", webSocket: true }),
         `esteira:arcgis.prefect.stack: found beside domain, acmeEmail; ${either}`,
         'esteira:arcgis.prefect.webSocket: unknown key; did you mean "webSockets"?',
+      ],
+      "an image of another stack's host that is not Prefect's": [
+        withReference({ image: "redis:8.6.7" }),
+        `esteira:arcgis.prefect.image: found "redis:8.6.7"; ${prefectImage}`,
       ],
       "a stack by half of its name": [
         withReference({ stack: "acme/prod" }),
@@ -680,6 +688,7 @@ describe("A stack's config", () => {
       install: "pip install -r requirements.txt",
       checks: ["ruff check .", "pytest"],
       dbt: "queries",
+      prefectImage: images.prefect,
       host: { ...prefect, pool: "docker-pool", webSockets: false, backupAt: "06:00", backupDays: 14 },
       flows: ["abordagem", "equipamentos"].map((name) => ({
         name,
@@ -691,8 +700,8 @@ describe("A stack's config", () => {
     });
     const staging = of(withReference(), "staging");
     assert.deepEqual(
-      [staging.mode, staging.deletionPolicy, staging.host, staging.hostOf, staging.flows],
-      ["staging", "DELETE", undefined, "prod", []],
+      [staging.mode, staging.deletionPolicy, staging.host, staging.hostOf, staging.prefectImage, staging.flows],
+      ["staging", "DELETE", undefined, "prod", images.prefect, []],
     );
   });
 

@@ -23,8 +23,6 @@ export const importIds: Record<string, (inputs: Inputs, services: Services) => s
   "gcp:storage/bucket:Bucket": ({ project, name }) => `${project}/${name}`,
   "github:index/actionsEnvironmentVariable:ActionsEnvironmentVariable": ({ repository, environment, variableName }) =>
     `${repository}:${environment}:${variableName}`,
-  "github:index/actionsOrganizationVariable:ActionsOrganizationVariable": ({ variableName }) => String(variableName),
-  "github:index/actionsVariable:ActionsVariable": ({ repository, variableName }) => `${repository}:${variableName}`,
   "github:index/repositoryRuleset:RepositoryRuleset": async ({ repository, name }, { github }) => {
     const rulesets = (await github(`repos/{owner}/${repository}/rulesets?includes_parents=false&per_page=100`)) as {
       id: number;

@@ -10,7 +10,7 @@ import {
   RunError,
   secret,
 } from "@pulumi/pulumi";
-import type { DeletionPolicy } from "../protection.ts";
+import { type DeletionPolicy, keeps } from "../protection.ts";
 import {
   type Condition,
   checkProject,
@@ -55,7 +55,7 @@ export class ComposeProject extends ComponentResource {
 
   constructor(name: string, args: ComposeProjectArgs, opts?: ComponentResourceOptions) {
     super("esteira:docker:ComposeProject", name, {}, opts);
-    const { project, values, deletionPolicy = "PREVENT" } = args;
+    const { project, values, deletionPolicy } = args;
     checkProject(project);
     for (const variable of Object.keys(project.variables)) {
       if (values[variable] === undefined) {
@@ -82,7 +82,7 @@ export class ComposeProject extends ComponentResource {
         new docker.Volume(
           `${name}-${volume}`,
           { name: nameOf(project.name, volume), labels: labelled("volume", volume) },
-          { parent: this, protect: deletionPolicy === "PREVENT" },
+          { parent: this, protect: keeps(deletionPolicy) },
         ),
       ]),
     );

@@ -2,7 +2,7 @@ import * as gcp from "@pulumi/gcp";
 import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
 import type { GrantTarget } from "../google/grant.ts";
 import { RuntimeAccount } from "../google/runtime-account.ts";
-import type { DeletionPolicy } from "../protection.ts";
+import { type DeletionPolicy, keeps } from "../protection.ts";
 import { mebibytes } from "../quantities.ts";
 
 /** Where a function's code lies in Cloud Storage. */
@@ -59,10 +59,8 @@ export interface CloudFunctionArgs {
   maxInstances?: number;
   /** What reaches it. @default "all": IAM decides who may call */
   ingress?: Ingress;
-  /** Whether it can be deleted: the provider refuses it too, whatever the preview. @default "DELETE" */
+  /** Whether it can be deleted: the provider refuses it too, whatever the preview. @default "PREVENT" */
   deletionPolicy?: DeletionPolicy;
-  /** Labels beside those that deploys add. @default none */
-  labels?: Readonly<Record<string, string>>;
 }
 
 const ingressSettings: Record<Ingress, string> = {
@@ -76,7 +74,7 @@ const ingressSettings: Record<Ingress, string> = {
  *
  * The program owns everything but the build: `buildConfig` is what the function is created with, and every later change
  * of source, runtime or entry point comes from a deploy. Google takes a build as a whole, so a change of one of its
- * settings from here would bring the first source back. Labels that the program did not set stay.
+ * settings from here would bring the first source back. Labels are the deploys', too.
  * @throws Error when two arguments contradict each other; the message names both
  * @example
  * new CloudFunction("orders", { project: "p", region: "us-east1", functionName: "orders", runtime: "python313", source })
@@ -93,6 +91,7 @@ export class CloudFunction extends ComponentResource {
     super("esteira:functions:CloudFunction", name, {}, opts);
     refuseContradictions(name, args);
     const { project, region, functionName, concurrency = 1 } = args;
+    const protect = keeps(args.deletionPolicy);
 
     this.account =
       args.account ??
@@ -114,7 +113,6 @@ export class CloudFunction extends ComponentResource {
         name: functionName,
         project,
         location: region,
-        labels: args.labels,
         buildConfig: {
           runtime: args.runtime,
           entryPoint: args.entryPoint ?? "main",
@@ -139,7 +137,7 @@ export class CloudFunction extends ComponentResource {
             version: "latest",
           })),
         },
-        deletionPolicy: args.deletionPolicy ?? "DELETE",
+        deletionPolicy: protect ? "PREVENT" : "DELETE",
       },
       {
         parent: this,
@@ -147,7 +145,7 @@ export class CloudFunction extends ComponentResource {
         dependsOn: [...this.account.ready, ...(args.source.ready ?? [])],
         ignoreChanges: ["buildConfig"],
         // So a preview says it, before what depends on the function is gone.
-        protect: args.deletionPolicy === "PREVENT",
+        protect,
       },
     );
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as gcp from "@pulumi/gcp";
 import { asset, ComponentResource, type ComponentResourceOptions } from "@pulumi/pulumi";
 import { createAccount, type ServiceAccount } from "../google/account.ts";
+import { createBucket } from "../google/bucket.ts";
 import { grant } from "../google/grant.ts";
 import type { FunctionSource } from "./cloud-function.ts";
 
@@ -72,16 +73,10 @@ export class FunctionBuild extends ComponentResource {
       { parent: this, dependsOn: [this.account.resource!] },
     );
 
-    const bucket = new gcp.storage.Bucket(
+    const bucket = createBucket(
       `${name}-bucket`,
-      {
-        name: bucketId,
-        project,
-        location,
-        uniformBucketLevelAccess: true,
-        publicAccessPrevention: "enforced",
-        forceDestroy: true,
-      },
+      // What is in it is made here, and needed once.
+      { name: bucketId, project, location, deletionPolicy: "DELETE" },
       parent,
     );
     const files = { "main.py": mainPy(args.entryPoints ?? ["main"]), "requirements.txt": "functions-framework==3.*\n" };

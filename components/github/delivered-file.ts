@@ -21,11 +21,16 @@ export const workflowFile = (path: string, workflow: Workflow, source: string, m
   actions: actionsOf(workflow),
 });
 
-/** A program's file, which says at its top where it is made. @param source where that is, for whoever reads the file */
-export const programFile = (path: string, text: string, source: string): DeliveredFile => ({
-  path,
-  text: `${generatedFrom(source).replace(/^/gm, "# ")}\n${text}`,
-});
+/**
+ * A program's file, which says at its top where it is made.
+ * @param source where that is, for whoever reads the file
+ */
+export const programFile = (path: string, text: string, source: string): DeliveredFile => {
+  // What runs it stands in the first line or nowhere.
+  const [first = ""] = /^#!.*\n/.exec(text) ?? [];
+  const told = generatedFrom(source).replace(/^/gm, "# ");
+  return { path, text: `${first}${told}\n${text.slice(first.length)}` };
+};
 
 /** Files as a {@link RepositoryDelivery} takes them. */
 export const filesOf = (files: readonly DeliveredFile[]): Record<string, string> =>

@@ -14,10 +14,8 @@ import {
 
 /** A deployment environment of a repository. */
 export interface EnvironmentArgs {
-  /** Numeric ids of who approves a deployment, 6 at most. @default nobody has to */
+  /** Numeric ids of who approves a deployment, 6 at most; nobody approves one that they started. @default nobody has to */
   reviewers?: { users: readonly number[]; teams: readonly number[] };
-  /** Whether one may not approve the deployment that one started. @default true where there are reviewers */
-  preventSelfReview?: boolean;
   /** Branches that may deploy, as patterns. @default any, if `tags` is not given either */
   branches?: readonly string[];
   /** Tags that may deploy, as patterns. @default any, if `branches` is not given either */
@@ -77,8 +75,6 @@ export interface RepositoryDeliveryArgs {
   files?: Readonly<Record<string, Input<string>>>;
   /** Secrets that every workflow of the repository can read. @default none */
   secrets?: Readonly<Record<string, Input<string>>>;
-  /** Variables that every workflow of the repository can read. @default none */
-  variables?: Readonly<Record<string, Input<string>>>;
   /** Environments by name. @default none */
   environments?: Readonly<Record<string, EnvironmentArgs>>;
   /** Webhooks by what they are called here. @default none */
@@ -88,7 +84,7 @@ export interface RepositoryDeliveryArgs {
 }
 
 /**
- * What the program delivers to one existing repository: files, secrets, variables, environments, webhooks, rule sets.
+ * What the program delivers to one existing repository: files, secrets, environments, webhooks, rule sets.
  *
  * Each file is a commit, and two commits at a time on one branch meet a 409: so files follow one another. What a
  * workflow needs stands before the workflow arrives: files come last.
@@ -119,9 +115,6 @@ export class RepositoryDelivery extends ComponentResource {
 
     for (const [secretName, value] of Object.entries(args.secrets ?? {})) {
       before.push(new github.ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, parent));
-    }
-    for (const [variableName, value] of Object.entries(args.variables ?? {})) {
-      before.push(new github.ActionsVariable(`${name}-${variableName}`, { repository, variableName, value }, parent));
     }
     for (const [environment, environmentArgs] of Object.entries(environments)) {
       before.push(...this.environment(`${name}-${environment}`, repository, environment, environmentArgs));
@@ -254,12 +247,12 @@ export class RepositoryDelivery extends ComponentResource {
 
 /** What is not said follows from whether somebody has to approve. */
 function rulesOf(name: string, args: EnvironmentArgs): EnvironmentRules {
-  const { reviewers, preventSelfReview = reviewers !== undefined, branches = [], tags = [] } = args;
+  const { reviewers, branches = [], tags = [] } = args;
   const refs = [...branches.map((each) => `refs/heads/${each}`), ...tags.map((each) => `refs/tags/${each}`)];
   return {
     name,
     reviewers: reviewers ?? null,
-    selfReview: !preventSelfReview,
+    selfReview: reviewers === undefined,
     // GitHub lets administrators pass by default; who approves is then no rule.
     adminsBypass: reviewers === undefined,
     refs: refs.length > 0 ? refs : null,
@@ -270,7 +263,7 @@ const digest = (contents: readonly string[]): string =>
   createHash("sha256").update(JSON.stringify(contents)).digest("hex").slice(0, 12);
 
 function refuseContradictions(name: string, args: RepositoryDeliveryArgs): void {
-  const { branch = "main", via = "push", headBranch, environments = {} } = args;
+  const { branch = "main", via = "push", headBranch } = args;
   const refuse = (what: string) => {
     throw new Error(`RepositoryDelivery ${name}: ${what}`);
   };
@@ -278,9 +271,4 @@ function refuseContradictions(name: string, args: RepositoryDeliveryArgs): void 
     refuse(`headBranch "${headBranch}" contradicts via "push": only a pull request has one`);
   if (headBranch === branch)
     refuse(`headBranch "${headBranch}" contradicts branch "${branch}": a pull request needs two`);
-  for (const [environment, { reviewers, preventSelfReview }] of Object.entries(environments)) {
-    if (preventSelfReview && !reviewers) {
-      refuse(`environments.${environment}.preventSelfReview contradicts reviewers: there are none to review`);
-    }
-  }
 }

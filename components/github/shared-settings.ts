@@ -4,27 +4,24 @@ import type { RepositoryOwner } from "./owner.ts";
 
 /** Arguments of {@link SharedSettings}. */
 export interface SharedSettingsArgs extends RepositoryOwner {
-  /** The repositories, without owner, whose workflows can read the values; no others can. */
+  /** The repositories, without owner, whose workflows can read the secrets; no others can. */
   repositories: readonly string[];
-  /** Secrets by name. @default none */
-  secrets?: Readonly<Record<string, Input<string>>>;
-  /** Variables by name. @default none */
-  variables?: Readonly<Record<string, Input<string>>>;
+  /** Secrets by name. */
+  secrets: Readonly<Record<string, Input<string>>>;
 }
 
 /**
- * Secrets and variables that many repositories share, in the fewest writes: with an organisation one write a
- * value, however many repositories are selected, and one more repository is a change of that one write.
+ * Secrets that many repositories share, in the fewest writes: with an organisation one write a
+ * secret, however many repositories are selected, and one more repository is a change of that one write.
  * @example
- * new SharedSettings("ci", { owner: "acme", ownerType: "organization", repositories: ["a", "b"], variables: { REGION: "us-east1" } })
+ * new SharedSettings("ci", { owner: "acme", ownerType: "organization", repositories: ["a", "b"], secrets: { NPM_TOKEN: token } })
  * @see https://docs.github.com/rest/actions/secrets
  */
 export class SharedSettings extends ComponentResource {
   constructor(name: string, args: SharedSettingsArgs, opts?: ComponentResourceOptions) {
     super("esteira:github:SharedSettings", name, {}, opts);
     const { owner, repositories } = args;
-    const secrets = Object.entries(args.secrets ?? {});
-    const variables = Object.entries(args.variables ?? {});
+    const secrets = Object.entries(args.secrets);
     const parent = { parent: this };
 
     if (args.ownerType === "organization") {
@@ -35,20 +32,10 @@ export class SharedSettings extends ComponentResource {
       for (const [secretName, value] of secrets) {
         new github.ActionsOrganizationSecret(`${name}-${secretName}`, { secretName, value, ...selected }, parent);
       }
-      for (const [variableName, value] of variables) {
-        new github.ActionsOrganizationVariable(`${name}-${variableName}`, { variableName, value, ...selected }, parent);
-      }
     } else {
       for (const repository of repositories) {
         for (const [secretName, value] of secrets) {
           new github.ActionsSecret(`${name}-${repository}-${secretName}`, { repository, secretName, value }, parent);
-        }
-        for (const [variableName, value] of variables) {
-          new github.ActionsVariable(
-            `${name}-${repository}-${variableName}`,
-            { repository, variableName, value },
-            parent,
-          );
         }
       }
     }

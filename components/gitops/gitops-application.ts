@@ -1,7 +1,8 @@
 import { core } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
+import { managedBy } from "../kubernetes/pods.ts";
 import { dockerConfig, type RegistryUser } from "../kubernetes/pull-secret.ts";
-import type { DeletionPolicy } from "../protection.ts";
+import { type DeletionPolicy, keeps } from "../protection.ts";
 import { fieldsOf, type GitCredentials } from "./git-credentials.ts";
 import type { AppProjectSpec } from "./kinds.ts";
 import { preReleaseOf } from "./names.ts";
@@ -16,10 +17,8 @@ export interface ImageArgs {
   tags: string;
   /** Tags that are not taken all the same, with `*` and `?`. @default none */
   ignoreTags?: readonly string[];
-  /** The values file that it is written into, below the chart's folder. */
+  /** The values file whose image.repository and image.tag it is written into, below the chart's folder. */
   valuesFile: string;
-  /** Where in that file, with dots. @default `{ name: "image.repository", tag: "image.tag" }` */
-  keys?: { name: string; tag: string };
   /** Who reads the registry where it is private. @default nobody has to */
   registry?: RegistryUser;
 }
@@ -46,7 +45,7 @@ export interface GitOpsApplicationArgs {
   image?: ImageArgs;
   /** For reading the repository, and for writing images back. @default none, for a public one that nobody writes to */
   credentials?: GitCredentials;
-  /** Whether what is deployed goes with the Application; PREVENT keeps both. @default "DELETE" */
+  /** Whether what is deployed goes with the Application; PREVENT keeps both. @default "PREVENT" */
   deletionPolicy?: DeletionPolicy;
 }
 
@@ -69,9 +68,10 @@ const triggers = ["on-health-degraded", "on-sync-failed"];
 export class GitOpsApplication extends ComponentResource {
   constructor(name: string, args: GitOpsApplicationArgs, opts?: ComponentResourceOptions) {
     super("esteira:gitops:GitOpsApplication", name, {}, opts);
-    const { application, image, credentials, notifications = {}, deletionPolicy = "DELETE" } = args;
+    const { application, image, credentials, notifications = {} } = args;
     const { source, destination } = args;
-    const kept = { parent: this, protect: deletionPolicy === "PREVENT" };
+    const protect = keeps(args.deletionPolicy);
+    const kept = { parent: this, protect };
 
     const project = new AppProject(`${name}-project`, objectOf(args, projectSpec(args)), kept);
     const before: Resource[] = [project];
@@ -115,7 +115,7 @@ export class GitOpsApplication extends ComponentResource {
             ),
           ),
           // With it what is deployed goes first.
-          ...(deletionPolicy === "DELETE" && { finalizers: ["resources-finalizer.argocd.argoproj.io"] }),
+          ...(!protect && { finalizers: ["resources-finalizer.argocd.argoproj.io"] }),
         },
       ),
       // The project must be there as long as the application is.
@@ -127,7 +127,7 @@ export class GitOpsApplication extends ComponentResource {
 
   private imageUpdater(name: string, args: GitOpsApplicationArgs, image: ImageArgs, before: Resource[]): void {
     const { source, application } = args;
-    const { registry, keys = { name: "image.repository", tag: "image.tag" } } = image;
+    const { registry } = image;
     const namespace = namespaceOf(args);
     const dependsOn = [...before];
     if (registry) {
@@ -160,7 +160,7 @@ export class GitOpsApplication extends ComponentResource {
                 imageName: preReleaseOf(image.tags) ? `${image.name}:x-0` : image.name,
                 // What stands at a higher level is not inherited one by one.
                 commonUpdateSettings: settings,
-                manifestTargets: { helm: keys },
+                manifestTargets: { helm: { name: "image.repository", tag: "image.tag" } },
               },
             ],
             writeBackConfig: {
@@ -208,7 +208,7 @@ function metadataOf(
   return {
     name: args.application,
     namespace: namespaceOf(args),
-    labels: { "app.kubernetes.io/managed-by": "esteira", ...labels },
+    labels: { ...managedBy, ...labels },
     annotations: {
       ...annotations,
       // What somebody changed by hand, with argocd or kubectl, is set again.

@@ -1,5 +1,6 @@
 import { core, networking, type types } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Resource } from "@pulumi/pulumi";
+import { type DeletionPolicy, keeps } from "../protection.ts";
 import { inNamespace, resources, type Size } from "./pods.ts";
 
 /** Arguments of {@link IsolatedNamespace}. */
@@ -10,8 +11,8 @@ export interface IsolatedNamespaceArgs {
   quota: Readonly<Record<string, string>>;
   /** What a container gets that says nothing. */
   defaults: Size;
-  /** Whether it is refused to delete it: all that is in it would go. @default false */
-  protect?: boolean;
+  /** Whether it may be deleted: all that is in it would go. @default "PREVENT" */
+  deletionPolicy?: DeletionPolicy;
 }
 
 /** What a service must be to be reached from outside: an Ingress is the way in. */
@@ -31,11 +32,11 @@ export class IsolatedNamespace extends ComponentResource {
 
   constructor(name: string, args: IsolatedNamespaceArgs, opts?: ComponentResourceOptions) {
     super("esteira:kubernetes:IsolatedNamespace", name, {}, opts);
-    const { namespace, quota, defaults, protect } = args;
+    const { namespace, quota, defaults, deletionPolicy } = args;
     const space = new core.v1.Namespace(
       `${name}-namespace`,
       { metadata: { name: namespace, labels: restricted } },
-      { parent: this, protect },
+      { parent: this, protect: keeps(deletionPolicy) },
     );
     const inside = { parent: this, dependsOn: [space] };
     const { requests, limits } = resources(defaults);

@@ -44,6 +44,9 @@ export const resources = ({ cpu, memory, disk = "256Mi" }: Size): Resources => (
   limits: { memory, "ephemeral-storage": disk },
 });
 
+/** The label that says by what an object is made and changed. */
+export const managedBy = { "app.kubernetes.io/managed-by": "pulumi" };
+
 /** The labels by which something is known, and those by which alone it is selected. @see https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/ */
 export const labelsOf = (name: string, component: string, partOf: string) => {
   const selector = { "app.kubernetes.io/name": name };
@@ -53,7 +56,7 @@ export const labelsOf = (name: string, component: string, partOf: string) => {
       ...selector,
       "app.kubernetes.io/component": component,
       "app.kubernetes.io/part-of": partOf,
-      "app.kubernetes.io/managed-by": "pulumi",
+      ...managedBy,
     },
   };
 };

@@ -18,15 +18,13 @@ export interface ScheduledTaskArgs extends EnvArgs {
   /** Time zone of the schedule. @default "UTC" */
   timeZone?: string;
   size: Size;
-  /** Seconds after which a run is ended. @default 3600 */
-  deadline?: number;
   /** Name of the Secret by which its image is pulled. @default none: anybody may pull it */
   pullSecret?: string;
 }
 
 /**
  * Something that an application does without being asked by HTTP: a CronJob, from which a Job can be made at any time. One runs
- * at a time.
+ * at a time, for an hour at most.
  * @example
  * new ScheduledTask("report", { namespace: "shop", partOf: "shop", task: "report", image: "ghcr.io/acme/shop:v1", command: ["python", "report.py"], schedule: "0 5 * * 1", size: { cpu: "100m", memory: "256Mi" } })
  * // kubectl create job report-by-hand --from=cronjob/report --namespace shop
@@ -35,7 +33,7 @@ export interface ScheduledTaskArgs extends EnvArgs {
 export class ScheduledTask extends ComponentResource {
   constructor(name: string, args: ScheduledTaskArgs, opts?: ComponentResourceOptions) {
     super("esteira:kubernetes:ScheduledTask", name, {}, opts);
-    const { namespace, task, schedule, timeZone = "UTC", size, deadline = 3600, pullSecret } = args;
+    const { namespace, task, schedule, timeZone = "UTC", size, pullSecret } = args;
     const { labels } = labelsOf(task, "task", args.partOf);
     new batch.v1.CronJob(
       `${name}-job`,
@@ -54,7 +52,7 @@ export class ScheduledTask extends ComponentResource {
             metadata: { labels },
             spec: {
               backoffLimit: 1,
-              activeDeadlineSeconds: deadline,
+              activeDeadlineSeconds: 3600,
               ttlSecondsAfterFinished: 7 * 24 * 3600,
               template: {
                 metadata: { labels },

@@ -46,7 +46,7 @@ export interface WebApplicationArgs extends EnvArgs {
   port: number;
   size: Size;
   replicas: Replicas;
-  /** Whether there is a second Deployment, of no pods, on which a version can be tried behind the same Service. @default false */
+  /** Whether there is a second Deployment, of no pods, on which a version can be tried behind the same Service: {@link canaryName}. @default false */
   canary?: boolean;
   /** A path that answers 200 when it can serve. */
   healthPath: string;
@@ -55,6 +55,9 @@ export interface WebApplicationArgs extends EnvArgs {
   /** Name of the Secret by which its image is pulled. @default none: anybody may pull it */
   pullSecret?: string;
 }
+
+/** Name of the Deployment on which a version is tried. */
+export const canaryName = (application: string): string => `${application}-canary`;
 
 /** What a rollout changes: never again the program's, which would take back what is running. */
 const image = "spec.template.spec.containers[0].image";
@@ -199,7 +202,7 @@ function deployment(
   const { namespace, partOf, application, port, size, pullSecret, healthPath } = args;
   const { selector, labels } = labelsOf(application, "application", partOf);
   const matchLabels = { ...selector, track };
-  const objectName = track === "stable" ? application : `${application}-${track}`;
+  const objectName = track === "stable" ? application : canaryName(application);
   new apps.v1.Deployment(
     name,
     {

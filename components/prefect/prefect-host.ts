@@ -33,12 +33,12 @@ export class PrefectHost extends ComponentResource {
   /** What the API asks clients for: USER:PASSWORD, for PREFECT_API_AUTH_STRING. */
   readonly authString: Output<string>;
   readonly project: Project;
-  /** The project's variables. */
-  readonly values: Readonly<Record<string, Output<string>>>;
+  /** The variables of the project whose values are made here. */
+  readonly secrets: Readonly<Record<string, Output<string>>>;
 
   constructor(name: string, args: PrefectHostArgs, opts?: ComponentResourceOptions) {
     super("esteira:prefect:PrefectHost", name, {}, opts);
-    const { registryToken, deletionPolicy = "PREVENT", ...settings } = args;
+    const { registryToken, deletionPolicy, ...settings } = args;
     if ((settings.registry === undefined) !== (registryToken === undefined)) {
       throw new Error(`PrefectHost ${name}: registry contradicts registryToken: one is nothing without the other`);
     }
@@ -49,17 +49,16 @@ export class PrefectHost extends ComponentResource {
     this.url = `https://${args.domain}/api`;
     this.project = prefectHost(settings);
     this.authString = secret(interpolate`prefect:${password("api")}`);
-    this.values = {
+    this.secrets = {
       POSTGRES_PASSWORD: secret(password("postgres")),
       PREFECT_AUTH_STRING: this.authString,
       REDIS_PASSWORD: secret(password("redis")),
-      ...(registryToken !== undefined && { REGISTRY_TOKEN: secret(registryToken) }),
     };
-    new ComposeProject(
-      `${name}-compose`,
-      { project: this.project, values: this.values, deletionPolicy },
-      { parent: this },
-    );
+    const values = {
+      ...this.secrets,
+      ...(registryToken !== undefined && { REGISTRY_TOKEN: registryToken }),
+    };
+    new ComposeProject(`${name}-compose`, { project: this.project, values, deletionPolicy }, { parent: this });
     this.registerOutputs({ url: this.url });
   }
 }

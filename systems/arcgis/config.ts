@@ -6,6 +6,7 @@ import type { RepositoryOwner } from "../../components/github/owner.ts";
 import { pythonChecks } from "../../components/github/python-checks.ts";
 import * as google from "../../components/google/names.ts";
 import type { FlowSettings } from "../../components/prefect/deployments.ts";
+import { images } from "../../components/prefect/images.ts";
 import { type DeletionPolicy, defaultPolicy, deletionPolicy } from "../../components/protection.ts";
 import { memory } from "../../components/quantities.ts";
 import { type Problem, pattern, trueOrFalse, whole } from "../../components/schema.ts";
@@ -53,6 +54,11 @@ const flowObject = z.strictObject({
 
 const flow = z.union([flowName, flowObject], { error: () => "a flow's name, or an object with `name`" });
 
+const prefectImage = pattern(
+  /^[a-z0-9][a-z0-9._/:-]*:3\.[0-9]+\.[0-9]+[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$/,
+  "an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12",
+);
+
 /** The host, in the stack that owns it. */
 const host = z.strictObject({
   domain: pattern(
@@ -81,10 +87,7 @@ const host = z.strictObject({
     .strictObject(
       {
         postgres: imageReference.optional(),
-        prefect: pattern(
-          /^[a-z0-9][a-z0-9._/:-]*:3\.[0-9]+\.[0-9]+[A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$/,
-          "an image of Prefect 3 whose tag begins with the whole version, such as prefecthq/prefect:3.8.8-python3.12",
-        ).optional(),
+        prefect: prefectImage.optional(),
         redis: imageReference.optional(),
         traefik: imageReference.optional(),
       },
@@ -100,6 +103,9 @@ const reference = z.strictObject({
     /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+)?$/,
     "the stack that owns the host: its name, or ORGANISATION/PROJECT/STACK",
   ),
+  image: prefectImage
+    .optional()
+    .describe("That stack's `images.prefect`, where it has one: by it the key comes onto the host"),
 });
 
 /**
@@ -206,6 +212,8 @@ export type ArcgisConfig = Omit<Parsed, "flows" | "defaults" | "bucket" | "delet
   mode: Mode;
   bucket: string;
   deletionPolicy: DeletionPolicy;
+  /** The image of Prefect that the host can pull. */
+  prefectImage: string;
   /** The host, where this stack owns it. */
   host?: HostConfig;
   /** The stack that owns the host, where this one uses it. */
@@ -223,6 +231,7 @@ export function resolve(parsed: Parsed, environment: string): ArcgisConfig {
     developers: [...new Set(parsed.developers)],
     bucket: parsed.bucket ?? `${parsed.project}-arcgis`,
     deletionPolicy: parsed.deletionPolicy ?? defaultPolicy(environment),
+    prefectImage: (prefect && ("domain" in prefect ? prefect.images?.prefect : prefect.image)) ?? images.prefect,
     ...(prefect && ("domain" in prefect ? { host: prefect } : { hostOf: prefect.stack })),
     flows: flows.map((entry) => {
       const each: z.output<typeof flowObject> = typeof entry === "string" ? { name: entry } : entry;

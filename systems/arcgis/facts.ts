@@ -31,16 +31,10 @@ export function factsOf(
     grants: developers,
     secrets: [
       ...Object.keys(secrets).map((name) => given(name, "the Docker host: prefect-worker")),
-      ...Object.keys(host?.values ?? {})
-        // That one is GHCR_TOKEN, told above.
-        .filter((name) => name !== "REGISTRY_TOKEN")
-        // The worker hands its settings on to the containers that it starts.
-        .map((name) =>
-          made(
-            name,
-            name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host",
-          ),
-        ),
+      // The worker hands its settings on to the containers that it starts.
+      ...Object.keys(host?.secrets ?? {}).map((name) =>
+        made(name, name === "PREFECT_AUTH_STRING" ? "the Docker host, and every flow's container" : "the Docker host"),
+      ),
       ...delivery.environments.flatMap(({ name }) => [
         made(authSecret, inEnvironment(name, repository)),
         made(`key of ${account.email}`, `the Docker host: volume ${credentialsVolume(config.mode)}`),

@@ -15,11 +15,12 @@ import { VolumeFiles } from "../../components/docker/volume-files.ts";
 import { arrival, type DeliveredFile, filesOf } from "../../components/github/delivered-file.ts";
 import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { createKey } from "../../components/google/account-key.ts";
+import { createBucket } from "../../components/google/bucket.ts";
 import { grant } from "../../components/google/grant.ts";
 import { RuntimeAccount } from "../../components/google/runtime-account.ts";
 import { ProjectServices } from "../../components/google/services.ts";
-import { images } from "../../components/prefect/images.ts";
 import { PrefectHost } from "../../components/prefect/prefect-host.ts";
+import { keeps } from "../../components/protection.ts";
 import type { ArcgisArgs, ArcgisConfig, HostConfig } from "./config.ts";
 import { type Flows, factsOf } from "./facts.ts";
 import { authSecret, credentials, credentialsVolume, environmentName, stagingBranches } from "./names.ts";
@@ -64,24 +65,14 @@ export class Arcgis extends ComponentResource {
   /** Bucket, dataset, and the account that flows act as. */
   private google(name: string, { project, region, bucket, dataset, deletionPolicy, developers }: ArcgisConfig): Flows {
     const apis = new ProjectServices(`${name}-apis`, { project, services }, { parent: this });
-    const kept = { parent: this, dependsOn: [apis], protect: deletionPolicy === "PREVENT" };
+    const after = { parent: this, dependsOn: [apis] };
+    const protect = keeps(deletionPolicy);
     const made = [
-      new gcp.storage.Bucket(
-        `${name}-bucket`,
-        {
-          name: bucket,
-          project,
-          location: region,
-          uniformBucketLevelAccess: true,
-          publicAccessPrevention: "enforced",
-          forceDestroy: deletionPolicy === "DELETE",
-        },
-        kept,
-      ),
+      createBucket(`${name}-bucket`, { name: bucket, project, location: region, deletionPolicy }, after),
       new gcp.bigquery.Dataset(
         `${name}-dataset`,
-        { datasetId: dataset, project, location: region, deleteContentsOnDestroy: deletionPolicy === "DELETE" },
-        kept,
+        { datasetId: dataset, project, location: region, deleteContentsOnDestroy: !protect },
+        { ...after, protect },
       ),
     ];
     const account = new RuntimeAccount(
@@ -144,7 +135,7 @@ export class Arcgis extends ComponentResource {
       {
         volume: credentialsVolume(config.mode),
         files: { [credentials.file]: json },
-        image: config.host?.images?.prefect ?? images.prefect,
+        image: config.prefectImage,
       },
       { parent: this },
     );

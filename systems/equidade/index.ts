@@ -3,7 +3,13 @@ import type { SystemFacts } from "../../audit/schema.ts";
 import { CloudFunction } from "../../components/functions/cloud-function.ts";
 import { Deployer } from "../../components/functions/deployer.ts";
 import { FunctionBuild } from "../../components/functions/function-build.ts";
-import { arrival, type DeliveredFile, filesOf, workflowFile } from "../../components/github/delivered-file.ts";
+import {
+  arrival,
+  type DeliveredFile,
+  filesOf,
+  programFile,
+  workflowFile,
+} from "../../components/github/delivered-file.ts";
 import { ownerIdOf } from "../../components/github/owner.ts";
 import { RepositoryDelivery } from "../../components/github/repository-delivery.ts";
 import { SharedSettings } from "../../components/github/shared-settings.ts";
@@ -160,7 +166,13 @@ export class Equidade extends ComponentResource {
       ),
       // Stands once in a repository, so it is prod's.
       ...(config.release === "final"
-        ? [{ path: "scripts/release.sh", text: script(import.meta.url, "./package-repository/release.sh") }]
+        ? [
+            programFile(
+              "scripts/release.sh",
+              script(import.meta.url, "./package-repository/release.sh"),
+              "systems/equidade/package-repository/release.sh",
+            ),
+          ]
         : []),
     ];
     const delivery = new RepositoryDelivery(

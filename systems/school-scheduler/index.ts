@@ -55,7 +55,7 @@ export class SchoolScheduler extends ComponentResource {
         : new Provider(`${name}-cluster`, { context, kubeconfig: args.kubeconfig }, { parent: this });
     const space = new IsolatedNamespace(
       `${name}-space`,
-      { namespace, quota: quotaOf(sizes), defaults, protect: deletionPolicy === "PREVENT" },
+      { namespace, quota: quotaOf(sizes), defaults, deletionPolicy },
       { parent: this, provider },
     );
     const inside = { parent: this, provider, dependsOn: [...space.ready] };
@@ -91,7 +91,6 @@ export class SchoolScheduler extends ComponentResource {
 
   private database(name: string, { config }: SchoolSchedulerArgs, opts: ComponentResourceOptions) {
     const { namespace, database, sizes, backup, deletionPolicy } = config;
-    const protect = deletionPolicy === "PREVENT";
     const mysql = new MySql(
       `${name}-mysql`,
       {
@@ -103,7 +102,7 @@ export class SchoolScheduler extends ComponentResource {
         size: sizes.database,
         storage: { size: sizes.storage, storageClass: database.storageClass },
         clients: [application, generation],
-        protect,
+        deletionPolicy,
       },
       opts,
     );
@@ -115,7 +114,7 @@ export class SchoolScheduler extends ComponentResource {
         namespace,
         partOf,
         mysql,
-        bucket: { name: bucket, project, location, keptDays, protect },
+        bucket: { name: bucket, project, location, keptDays, deletionPolicy },
         schedule,
         timeZone,
         cluster: { project, projectNumber: String(backup.projectNumber) },

@@ -39,7 +39,13 @@ describe("A database", function () {
     await client.request("PATCH", storageClass, growing, "application/merge-patch+json");
     laid = lay(pulumi, "mysql", part, join(folder, "stack"));
     await laid.engine.run(["stack", "init", "test", "--no-select"]);
-    await configure({ image: "mysql:8.4.6", memory: "1Gi", volume: "10Gi", class: "kwok-volume", protect: "true" });
+    await configure({
+      image: "mysql:8.4.6",
+      memory: "1Gi",
+      volume: "10Gi",
+      class: "kwok-volume",
+      deletionPolicy: "PREVENT",
+    });
   });
   after(async () => {
     laid?.engine.kill();
@@ -160,7 +166,7 @@ describe("A database", function () {
     const before = await objects();
     await assert.rejects(destroy(), /protected/);
     assert.deepEqual(await objects(), before);
-    await configure({ protect: "false" });
+    await configure({ deletionPolicy: "DELETE" });
     await up(laid);
     await laid.engine.run(["destroy", "--yes", "--skip-preview", "--target", `${await urnOf("db-set")}`]);
     await until("the pod gone", async () => !(await client.get(pod)));

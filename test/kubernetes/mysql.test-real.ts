@@ -27,10 +27,10 @@ describe("Kubernetes' own API server", function () {
     const all = await declared(() => {
       const mysql = new MySql("db", {
         ...shop,
-        ...{ image: "mysql:8.4.7", database: "shop", user: "shop", clients: ["shop"], protect: true },
+        ...{ image: "mysql:8.4.7", database: "shop", user: "shop", clients: ["shop"] },
         ...{ size: { cpu: "500m", memory: "2Gi" }, storage: { size: "10Gi" } },
       });
-      const bucket = { name: "acme-backups", project: "my-project", location: "us-east1", keptDays: 30, protect: true };
+      const bucket = { name: "acme-backups", project: "my-project", location: "us-east1", keptDays: 30 };
       new MySqlBackups("backups", {
         ...{ ...shop, mysql, bucket, schedule: "0 3 * * *", timeZone: "America/Sao_Paulo" },
         cluster: { project: "my-project", projectNumber: "123456789012" },

@@ -501,7 +501,7 @@ describe("Backups of a database", function () {
       const all = await declared(() => {
         const size = { cpu: "1", memory: "1Gi" };
         const where = { namespace: "shop", partOf: "shop", image: "mysql", storage: { size: "1Gi" }, clients: [] };
-        new MySql("db", { ...where, database, user: "backup", size, protect: false });
+        new MySql("db", { ...where, database, user: "backup", size, deletionPolicy: "DELETE" });
       });
       const set = all["StatefulSet db-set"] as { spec: { template: { spec: { containers: [typeof probes] } } } };
       probes = set.spec.template.spec.containers[0];

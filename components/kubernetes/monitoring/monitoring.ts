@@ -17,15 +17,6 @@ export interface MonitoringArgs extends Watched {
     /** Labels by which it takes rules and monitors, such as release: kube-prometheus-stack. Without them it sees neither. */
     labels: Readonly<Record<string, string>>;
   };
-  /** How Grafana's sidecar knows a dashboard. */
-  dashboards?: {
-    /** The label of its ConfigMap, whose value is "1". @default "grafana_dashboard" */
-    label?: string;
-    /** The annotation with its folder, where the sidecar is told to read one. @default "grafana_folder" */
-    folderAnnotation?: string;
-    /** @default the system's name */
-    folder?: string;
-  };
   /** Address of a page with a heading for each alert, such as ApplicationDown. @default the alerts name none */
   runbook?: string;
 }
@@ -49,7 +40,7 @@ export interface MonitoringArgs extends Watched {
 export class Monitoring extends ComponentResource {
   constructor(name: string, args: MonitoringArgs, opts?: ComponentResourceOptions) {
     super("esteira:kubernetes:Monitoring", name, {}, opts);
-    const { namespace, partOf, application, metrics, prometheus, dashboards = {}, runbook } = args;
+    const { namespace, partOf, application, metrics, prometheus, runbook } = args;
     const { deployment, port } = application;
     const { selector, labels } = labelsOf(deployment, "monitoring", partOf);
     const parent = { parent: this };
@@ -97,15 +88,15 @@ export class Monitoring extends ComponentResource {
         parent,
       );
     }
-    const { label = "grafana_dashboard", folderAnnotation = "grafana_folder", folder = partOf } = dashboards;
     new core.v1.ConfigMap(
       `${name}-dashboard`,
       {
         metadata: {
           name: `${deployment}-dashboard`,
           namespace,
-          labels: { ...labels, [label]: "1" },
-          annotations: { [folderAnnotation]: folder },
+          // By which the sidecar knows a dashboard, and its folder.
+          labels: { ...labels, grafana_dashboard: "1" },
+          annotations: { grafana_folder: partOf },
         },
         // The sidecar puts the files of all namespaces into one folder.
         data: { [`${namespace}-${deployment}.json`]: JSON.stringify(dashboardOf(args)) },

@@ -1,8 +1,9 @@
-import * as gcp from "@pulumi/gcp";
 import { batch, core, networking, type types } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type CustomResourceOptions } from "@pulumi/pulumi";
 import { textBeside } from "../../beside.ts";
+import { type BucketArgs, createBucket } from "../../google/bucket.ts";
 import { grant } from "../../google/grant.ts";
+import { type DeletionPolicy, keeps } from "../../protection.ts";
 import { fromSecret, labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
 import type { MySql } from "./mysql.ts";
 import { backupName, restoreName } from "./names.ts";
@@ -21,8 +22,8 @@ export interface MySqlBackupsArgs {
     location: string;
     /** Days after which a backup is deleted: 2 or more. */
     keptDays: number;
-    /** Whether nothing goes before its time: neither a backup nor the bucket. */
-    protect: boolean;
+    /** Whether a backup, and the bucket, may go before its time. @default "PREVENT" */
+    deletionPolicy?: DeletionPolicy;
   };
   /** When, as cron has it: `0 3 * * *`. */
   schedule: string;
@@ -59,7 +60,7 @@ const rcloneFolder = "/opt/rclone";
  * It goes on where the checksum is right, and in the end its log has each table's rows.
  * @throws Error when the backups are kept for less than two days
  * @example
- * new MySqlBackups("db-backups", { namespace: "shop", partOf: "shop", mysql, bucket: { name: "acme-shop-backups", project: "p", location: "us-east1", keptDays: 30, protect: true }, schedule: "0 3 * * *", timeZone: "America/Sao_Paulo", cluster: { project: "p", projectNumber: "123456789012" } })
+ * new MySqlBackups("db-backups", { namespace: "shop", partOf: "shop", mysql, bucket: { name: "acme-shop-backups", project: "p", location: "us-east1", keptDays: 30 }, schedule: "0 3 * * *", timeZone: "America/Sao_Paulo", cluster: { project: "p", projectNumber: "123456789012" } })
  * @see https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
  */
 export class MySqlBackups extends ComponentResource {
@@ -70,10 +71,7 @@ export class MySqlBackups extends ComponentResource {
     super("esteira:kubernetes:MySqlBackups", name, {}, opts);
     const { mysql, bucket } = args;
     const child = { parent: this };
-    const backups = new gcp.storage.Bucket(`${name}-bucket`, bucketArgs(bucket), {
-      ...child,
-      protect: bucket.protect,
-    });
+    const backups = createBucket(`${name}-bucket`, bucketArgs(bucket), child);
     const named = (object: string) => metadataOf(args, object);
     const scripts = new core.v1.ConfigMap(
       `${name}-scripts`,
@@ -200,27 +198,20 @@ const metadataOf = ({ namespace, partOf }: MySqlBackupsArgs, name: string) => ({
   labels: labelsOf(name, "backup", partOf).labels,
 });
 
-function bucketArgs({
-  name,
-  project,
-  location,
-  keptDays,
-  protect,
-}: MySqlBackupsArgs["bucket"]): gcp.storage.BucketArgs {
+function bucketArgs({ name, project, location, keptDays, deletionPolicy }: MySqlBackupsArgs["bucket"]): BucketArgs {
   if (!(keptDays >= 2)) throw new Error(`backups are kept for ${keptDays} days: bucket.keptDays has to be 2 or more`);
+  const protect = keeps(deletionPolicy);
   return {
     name,
     project,
     location,
-    uniformBucketLevelAccess: true,
-    publicAccessPrevention: "enforced",
+    deletionPolicy,
     // Nothing is ever written over.
     versioning: { enabled: false },
     lifecycleRules: [{ action: { type: "Delete" }, condition: { age: keptDays } }],
     // A day less than they are kept, so that their end never meets it. Where the stack may go, its bucket goes with all that is in it.
     ...(protect && { retentionPolicy: { isLocked: false, retentionPeriod: `${(keptDays - 1) * days}` } }),
     softDeletePolicy: { retentionDurationSeconds: protect ? 7 * days : 0 },
-    forceDestroy: !protect,
   };
 }
 

@@ -3,6 +3,7 @@ import { apps, core, networking } from "@pulumi/kubernetes";
 import { ComponentResource, type ComponentResourceOptions, type Resource } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import { textBeside } from "../../beside.ts";
+import { type DeletionPolicy, keeps } from "../../protection.ts";
 import { mebibytes } from "../../quantities.ts";
 import { envOf, labelsOf, resources, restrictedContainer, restrictedPod, type Size } from "../pods.ts";
 import { fixedKey, fixedOptions, fixedText } from "./fixed.ts";
@@ -38,8 +39,8 @@ export interface MySqlArgs {
   };
   /** Whose pods may connect: values of the label app.kubernetes.io/name in the namespace. */
   clients: readonly string[];
-  /** Whether the engine refuses to delete the database and its passwords. */
-  protect: boolean;
+  /** Whether the database and its passwords may be deleted. @default "PREVENT" */
+  deletionPolicy?: DeletionPolicy;
 }
 
 /** Where the image's configuration, and this one, has what it writes. */
@@ -61,7 +62,7 @@ const paths = { data: "/var/lib/mysql", run: "/var/run/mysqld", tmp: "/tmp" };
  * and the stack's own passwords are not, nobody can log in; so the namespace goes with the database, or neither.
  * @throws Error when the memory is too little
  * @example
- * new MySql("db", { namespace: "shop", partOf: "shop", image: "mysql:8.4.7", database: "shop", user: "shop", size: { cpu: "500m", memory: "2Gi" }, storage: { size: "10Gi" }, clients: ["shop"], protect: true })
+ * new MySql("db", { namespace: "shop", partOf: "shop", image: "mysql:8.4.7", database: "shop", user: "shop", size: { cpu: "500m", memory: "2Gi" }, storage: { size: "10Gi" }, clients: ["shop"] })
  * @see https://hub.docker.com/_/mysql
  * @see https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
  */
@@ -78,12 +79,12 @@ export class MySql extends ComponentResource {
 
   constructor(name: string, args: MySqlArgs, opts?: ComponentResourceOptions) {
     super("esteira:kubernetes:MySql", name, {}, opts);
-    const { namespace, image, database, user, protect } = args;
+    const { namespace, image, database, user, deletionPolicy } = args;
     this.database = database;
     this.image = image;
     const { labels, selector } = labelsOf(mysqlName, "database", args.partOf);
     const named = (object: string) => ({ name: object, namespace, labels });
-    const kept = { parent: this, protect };
+    const kept = { parent: this, protect: keeps(deletionPolicy) };
 
     const password = (of: string) => new RandomPassword(`${name}-${of}`, { length: 40, special: false }, kept).result;
     const secret = (what: string, object: string, stringData: core.v1.SecretArgs["stringData"]) =>

@@ -89,8 +89,12 @@ export const ciCd = (config: ArcgisConfig, owner: string): Workflow => {
         "runs-on": runner,
         "timeout-minutes": 15,
         environment: { name: byBranch(environmentName("prod"), environmentName("staging")) },
-        // One at a time an environment: several branches go to staging.
-        concurrency: { group: `deploy-flows-${byBranch("prod", "staging")}`, "cancel-in-progress": false },
+        // One at a time an environment, and each in its turn: several branches go to staging, and none throws another's out.
+        concurrency: {
+          group: `deploy-flows-${byBranch("prod", "staging")}`,
+          "cancel-in-progress": false,
+          queue: "max",
+        },
         permissions: { packages: "read" },
         // Within the image itself: what can be deployed is what can be loaded there, by the Prefect that will run it.
         container: {

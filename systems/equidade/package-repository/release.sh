@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+
 # Makes a release: new version, tests, build, commit, tag, push, GitHub release. What follows a release
 # (telling every cloud function) is the work of trigger-deploys.yml. Nothing is lost by a failure: until
 # the push has arrived everything is put back as it was.

@@ -9,6 +9,7 @@ import {
   type rolloutRules,
   setImage,
 } from "../../../components/kubernetes/rollout/steps.ts";
+import { canaryName } from "../../../components/kubernetes/web-application.ts";
 import type { SchoolSchedulerConfig } from "../config.ts";
 import { addressOf, application, generation, kubeconfigSecret } from "../names.ts";
 import type { WorkflowArgs } from "./jobs.ts";
@@ -26,7 +27,7 @@ export function rolloutOf(config: SchoolSchedulerConfig): RolloutArgs {
       : { service: { name: application, port: "http" }, path: healthPath },
     ready: [`statefulset/${mysqlName}`],
     ...(environment === "preprod" && {
-      canary: { deployment: `${application}-canary`, seconds: watchMinutes * 60 },
+      canary: { deployment: canaryName(application), seconds: watchMinutes * 60 },
     }),
   };
 }

@@ -31,7 +31,7 @@ const functionInputs = {
     allTrafficOnLatestRevision: true,
     secretEnvironmentVariables: [],
   },
-  deletionPolicy: "DELETE",
+  deletionPolicy: "PREVENT",
 };
 
 describe("CloudFunction", () => {
@@ -65,8 +65,7 @@ describe("CloudFunction", () => {
           minInstances: 1,
           maxInstances: 3,
           ingress: "internal-and-gclb",
-          deletionPolicy: "PREVENT",
-          labels: { team: "data" },
+          deletionPolicy: "DELETE",
         }),
     );
     const member = "serviceAccount:orders@my-project.iam.gserviceaccount.com";
@@ -105,8 +104,7 @@ describe("CloudFunction", () => {
             { key: "DB_PASSWORD", secret: "db-password", projectId: "my-project", version: "latest" },
           ],
         },
-        labels: { team: "data" },
-        deletionPolicy: "PREVENT",
+        deletionPolicy: "DELETE",
       },
       "ServiceIamMember api-invoker-allUsers": {
         project: "my-project",
@@ -135,16 +133,16 @@ describe("CloudFunction", () => {
     assert.equal(serviceConfig["serviceAccountEmail"], "shared@my-project.iam.gserviceaccount.com");
   });
 
-  it("leaves the build to the deploys, waits for its account's rights, and protects what must stay", async () => {
+  it("leaves the build to the deploys, waits for its account's rights, and is protected unless it may go", async () => {
     const options = (changes: Partial<CloudFunctionArgs>) =>
       optionsOf(() => new CloudFunction("api", { ...args, ...changes }));
     const roles = [{ role: "roles/bigquery.jobUser", on: { project: "my-project" } }];
-    assert.deepEqual((await options({ roles, deletionPolicy: "PREVENT" }))["api-function"], {
+    assert.deepEqual((await options({ roles }))["api-function"], {
       ignoreChanges: ["buildConfig"],
       protect: true,
       dependsOn: ["api-runtime-account", "api-runtime-bigquery.jobUser-project-my-project"],
     });
-    assert.deepEqual((await options({}))["api-function"], {
+    assert.deepEqual((await options({ deletionPolicy: "DELETE" }))["api-function"], {
       ignoreChanges: ["buildConfig"],
       dependsOn: ["api-runtime-account"],
     });

@@ -55,10 +55,9 @@ describe("RepositoryDelivery", () => {
 
   const conditions = { refName: { includes: ["refs/tags/v*"], excludes: [] } };
 
-  it("declares secrets, variables, environments with who and what may deploy, and rule sets", async () => {
+  it("declares secrets, environments with who and what may deploy, and rule sets", async () => {
     const resources = await declare({
       secrets: { TOKEN: "t" },
-      variables: { REGION: "us-east1" },
       environments: {
         prod: {
           reviewers: { users: [1], teams: [2, 3] },
@@ -75,7 +74,6 @@ describe("RepositoryDelivery", () => {
     assert.deepEqual(resources, {
       "RepositoryDelivery api": {},
       "ActionsSecret api-TOKEN": { repository: "api-repo", secretName: "TOKEN", value: "[secret]" },
-      "ActionsVariable api-REGION": { repository: "api-repo", variableName: "REGION", value: "us-east1" },
       "RepositoryEnvironment api-prod": {
         ...at,
         reviewers: [{ users: [1], teams: [2, 3] }],
@@ -111,7 +109,6 @@ describe("RepositoryDelivery", () => {
         repository: "api-repo",
         environments: {
           prod: { reviewers: { users: [1], teams: [2] }, branches: ["main"], tags: ["v*"] },
-          alone: { reviewers: { users: [1], teams: [] }, preventSelfReview: false },
           dev: {},
         },
       });
@@ -124,7 +121,6 @@ describe("RepositoryDelivery", () => {
         adminsBypass: false,
         refs: ["refs/heads/main", "refs/tags/v*"],
       },
-      { name: "alone", reviewers: { users: [1], teams: [] }, selfReview: true, adminsBypass: false, refs: null },
       { name: "dev", reviewers: null, selfReview: true, adminsBypass: true, refs: null },
     ]);
   });
@@ -165,10 +161,6 @@ describe("RepositoryDelivery", () => {
     "headBranch and branch": [
       { headBranch: "main", via: "pull-request" },
       /headBranch "main" contradicts branch "main"/,
-    ],
-    "preventSelfReview and reviewers": [
-      { environments: { prod: { preventSelfReview: true } } },
-      /environments\.prod\.preventSelfReview contradicts reviewers/,
     ],
   };
   for (const [names, [args, message]] of Object.entries(contradictions)) {

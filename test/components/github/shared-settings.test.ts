@@ -10,7 +10,6 @@ const declare = (ownerType: "organization" | "user") =>
         ownerType,
         repositories: ["a", "b"],
         secrets: { KEY: "k" },
-        variables: { REGION: "us-east1" },
       }),
   );
 
@@ -20,14 +19,12 @@ describe("SharedSettings", () => {
     assert.deepEqual(await declare("organization"), {
       "SharedSettings ci": {},
       "ActionsOrganizationSecret ci-KEY": { secretName: "KEY", value: "[secret]", ...selected },
-      "ActionsOrganizationVariable ci-REGION": { variableName: "REGION", value: "us-east1", ...selected },
     });
   });
 
   it("of a user, who has nothing to share: one write a value and repository", async () => {
     const secret = (repository: string) => ({
       [`ActionsSecret ci-${repository}-KEY`]: { repository, secretName: "KEY", value: "[secret]" },
-      [`ActionsVariable ci-${repository}-REGION`]: { repository, variableName: "REGION", value: "us-east1" },
     });
     assert.deepEqual(await declare("user"), { "SharedSettings ci": {}, ...secret("a"), ...secret("b") });
   });

@@ -28,7 +28,7 @@ const image = { name: "ghcr.io/acme/shop", tags: "^v[0-9]+$", valuesFile: "value
 const metadata = (changes: object = {}) => ({
   name: "shop-prod",
   namespace: "argocd",
-  labels: { "app.kubernetes.io/managed-by": "esteira" },
+  labels: { "app.kubernetes.io/managed-by": "pulumi" },
   annotations: { "pulumi.com/patchForce": "true" },
   ...changes,
 });
@@ -57,7 +57,7 @@ describe("GitOpsApplication", () => {
       "Application g-application": {
         apiVersion: "argoproj.io/v1alpha1",
         kind: "Application",
-        metadata: metadata({ finalizers: ["resources-finalizer.argocd.argoproj.io"] }),
+        metadata: metadata(),
         spec: {
           project: "shop-prod",
           source: {
@@ -156,7 +156,7 @@ describe("GitOpsApplication", () => {
   it("asks for pre-releases as the Image Updater wants it, leaves out bad tags, reads a private registry", async () => {
     const registry = { host: "ghcr.io", user: "bot", token: secret("canary") };
     const tags = "^v[0-9]+-rc\\.[0-9]+$";
-    const args = { ...image, tags, ignoreTags: ["v1.2.1-*"], registry, keys: { name: "a.b", tag: "a.c" } };
+    const args = { ...image, tags, ignoreTags: ["v1.2.1-*"], registry };
     const resources = await declared(make({ image: args }));
     const { spec } = resources["ImageUpdater g-images"] as {
       spec: { applicationRefs: { images: Record<string, unknown>[] }[] };
@@ -170,7 +170,6 @@ describe("GitOpsApplication", () => {
       pullSecret: "pullsecret:argocd/shop-prod-registry",
       forceUpdate: true,
     });
-    assert.deepEqual(one!["manifestTargets"], { helm: { name: "a.b", tag: "a.c" } });
     assert.deepEqual(resources["Secret g-registry"], {
       apiVersion: "v1",
       kind: "Secret",
@@ -188,7 +187,7 @@ describe("GitOpsApplication", () => {
       metadata: metadata({
         name: "shop-prod-repository",
         labels: {
-          "app.kubernetes.io/managed-by": "esteira",
+          "app.kubernetes.io/managed-by": "pulumi",
           "argocd.argoproj.io/secret-type": "repository",
         },
       }),
@@ -209,14 +208,16 @@ describe("GitOpsApplication", () => {
     );
   });
 
-  it("keeps what it deployed where it is told to: protected, and without the finalizer that takes it along", async () => {
-    const kept = make({ deletionPolicy: "PREVENT" });
-    const { "Application g-application": application } = await declared(kept);
-    assert.deepEqual(application!["metadata"], metadata());
-    const options = await optionsOf(kept);
-    assert.equal(options["g-application"]!.protect, true);
-    assert.equal(options["g-project"]!.protect, true);
-    assert.equal((await optionsOf(make()))["g-application"]!.protect, undefined);
+  it("keeps what it deployed, protected, unless it may go: then by the finalizer that takes it along", async () => {
+    const fate = async (deletionPolicy?: "DELETE" | "PREVENT") => {
+      const { "Application g-application": application } = await declared(make({ deletionPolicy }));
+      const options = await optionsOf(make({ deletionPolicy }));
+      return [application!["metadata"], options["g-application"]!.protect, options["g-project"]!.protect];
+    };
+    assert.deepEqual(await fate(), [metadata(), true, true]);
+    assert.deepEqual(await fate("PREVENT"), [metadata(), true, true]);
+    const finalizers = ["resources-finalizer.argocd.argoproj.io"];
+    assert.deepEqual(await fate("DELETE"), [metadata({ finalizers }), undefined, undefined]);
   });
 
   it("has the project and the credentials before the application, and that before its images", async () => {

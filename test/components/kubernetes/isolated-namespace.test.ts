@@ -82,12 +82,15 @@ describe("IsolatedNamespace", () => {
     });
   });
 
-  it("is kept where it is protected, and bounds what is put into it before that is there", async () => {
+  it("is kept unless it may go, and bounds what is put into it before that is there", async () => {
     let space: IsolatedNamespace | undefined;
-    const options = await optionsOf(() => {
-      space = new IsolatedNamespace("n", { ...args, protect: true });
-    });
-    assert.equal(options["n-namespace"]?.protect, true);
+    const made = (deletionPolicy?: "DELETE" | "PREVENT") =>
+      optionsOf(() => {
+        space = new IsolatedNamespace("n", { ...args, deletionPolicy });
+      });
+    const options = await made();
+    assert.equal(options["n-namespace"]!.protect, true);
+    assert.equal((await made("DELETE"))["n-namespace"]!.protect, undefined);
     assert.equal(space?.ready.length, 5);
     for (const name of ["n-quota", "n-defaults", "n-default-deny", "n-dns"]) {
       assert.deepEqual(options[name]?.dependsOn, ["n-namespace"], name);

@@ -19,7 +19,7 @@ describe("ScheduledTask", () => {
     >;
 
   it("is one job at a time, of a pod that can do little", async () => {
-    const schedule = { schedule: "0 5 * * 1", timeZone: "America/Sao_Paulo", deadline: 600 };
+    const schedule = { schedule: "0 5 * * 1", timeZone: "America/Sao_Paulo" };
     const env = { env: { MODE: "full" }, secretEnv: { PASSWORD: { secret: "credentials", key: "password" } } };
     const { "ScheduledTask t": _, ...resources } = await declared(
       () => new ScheduledTask("t", { ...args, ...schedule, ...env, pullSecret: "registry" }),
@@ -47,7 +47,7 @@ describe("ScheduledTask", () => {
             metadata: { labels },
             spec: {
               backoffLimit: 1,
-              activeDeadlineSeconds: 600,
+              activeDeadlineSeconds: 3600,
               ttlSecondsAfterFinished: 604800,
               template: {
                 metadata: { labels },

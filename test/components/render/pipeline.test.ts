@@ -1,7 +1,5 @@
 /** Pipelines by their args alone: two services of one repository, which know nothing of each other. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { root } from "../../../cli/engine.ts";
 import { workflowFile } from "../../../components/github/delivered-file.ts";
 import type { Job, Workflow } from "../../../components/github/workflow.ts";
 import {
@@ -235,8 +233,7 @@ describe("two pipelines in one repository", () => {
   });
 
   it("are taken by the linters", () => {
-    for (const [path, text] of filesOf(jobs))
-      if (!path.endsWith(".py")) assertLintersTake(path, text, "-config-file", join(root, ".github/actionlint.yaml"));
+    for (const [path, text] of filesOf(jobs)) if (!path.endsWith(".py")) assertLintersTake(path, text);
   });
 
   describe("at work", () => {

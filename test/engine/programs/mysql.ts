@@ -2,6 +2,7 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import { Config } from "@pulumi/pulumi";
 import { MySql } from "../../../components/kubernetes/mysql/mysql.ts";
+import type { DeletionPolicy } from "../../../components/protection.ts";
 
 const config = new Config();
 const namespace = new kubernetes.core.v1.Namespace("shop", {
@@ -18,7 +19,7 @@ new MySql(
     size: { cpu: "500m", memory: config.require("memory") },
     storage: { size: config.require("volume"), storageClass: config.require("class") },
     clients: ["shop"],
-    protect: config.requireBoolean("protect"),
+    deletionPolicy: config.require("deletionPolicy") as DeletionPolicy,
   },
   { dependsOn: [namespace] },
 );

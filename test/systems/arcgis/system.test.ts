@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { RunError } from "@pulumi/pulumi";
 import { systemFacts } from "../../../audit/schema.ts";
 import type { Declaration, DeclaredResource } from "../../../cli/render/program.ts";
+import { images } from "../../../components/prefect/images.ts";
 import type { Mode } from "../../../systems/arcgis/config.ts";
 import { wordsOf } from "../../components/answers.ts";
 import { typeName, withNames } from "../../declared.ts";
@@ -279,6 +280,16 @@ describe("arcgis", () => {
       assert.deepEqual(await environments({}, "dev"), []);
       assert.deepEqual(await environments({ prefect: undefined }, "staging"), []);
     });
+  });
+
+  it("puts the key onto another stack's host by the image of Prefect, or by that of a mirror's", async () => {
+    const imageOf = async (changes: object) => {
+      const declaration = await declare({ prefect: { stack: "prod", ...changes } }, "staging");
+      return only(declaration, "Container", "arcgis-credentials-files").inputs["image"];
+    };
+    const mirrored = "mirror.example.org/prefect:3.9.1-python3.13";
+    assert.equal(await imageOf({}), images.prefect);
+    assert.equal(await imageOf({ image: mirrored }), mirrored);
   });
 
   it("asks the stack that owns the host, by its short name or its whole one", async () => {

@@ -87,6 +87,8 @@ describe("arcgis' ci_cd.yml", () => {
           {
             group: "deploy-flows-${{ github.ref_name == 'main' && 'prod' || 'staging' }}",
             "cancel-in-progress": false,
+            // Else a third branch's would throw out the second's, which waits.
+            queue: "max",
           },
         ],
       ],

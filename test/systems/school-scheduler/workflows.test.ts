@@ -1,6 +1,5 @@
 /** The delivered ci-*.yml: what starts them, what each job may and gets, and runs of them whole. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { check } from "../../../cli/render/checks.ts";
 import { type Job, renderWorkflow, type Step, type Workflow } from "../../../components/github/workflow.ts";
@@ -15,7 +14,6 @@ import { assertLintersTake } from "../../support/lint.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import { deployed, configOf as leastOf } from "./fixture.ts";
 
-const root = join(import.meta.dirname, "../../..");
 const REPOSITORY = "sua-org/school_scheduler";
 const IMAGE = "ghcr.io/sua-org/school_scheduler";
 const SOURCE = "systems/school-scheduler/repository/workflows.ts";
@@ -343,7 +341,7 @@ describe("school-scheduler's ci-*.yml", () => {
         const path = workflowPath(environment);
         assert.deepEqual(await check(new Map([[`github/${REPOSITORY}/${path}`, delivered(environment)]])), []);
         const text = renderWorkflow(withStandIns(workflow(environment), IMAGE), SOURCE);
-        assertLintersTake(path, text, "-config-file", join(root, ".github/actionlint.yaml"));
+        assertLintersTake(path, text);
       });
     });
   }

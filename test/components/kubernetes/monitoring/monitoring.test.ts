@@ -79,12 +79,8 @@ describe("Monitoring", () => {
         new Monitoring("m", {
           ...args,
           prometheus: { namespace: "observability", labels: { team: "store" } },
-          dashboards: { label: "dashboard", folderAnnotation: "folder", folder: "Store" },
         }),
     );
-    const { metadata } = resources["ConfigMap m-dashboard"] as { metadata: Record<string, Record<string, string>> };
-    assert.deepEqual(metadata["labels"], { ...labels, dashboard: "1" });
-    assert.deepEqual(metadata["annotations"], { folder: "Store" });
     assert.match(JSON.stringify(resources["NetworkPolicy m-policy"]), /"kubernetes.io\/metadata.name":"observability"/);
     for (const name of ["PrometheusRule m-alerts", "ServiceMonitor m-monitor"]) {
       const { metadata } = resources[name] as { metadata: { labels: object } };

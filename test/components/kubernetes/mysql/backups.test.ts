@@ -14,7 +14,7 @@ const args: MySqlBackupsArgs = {
     image: "mysql:8.4.7",
     secrets: { credentials: "db-credentials", backup: "mysql-backup-credentials" },
   },
-  bucket: { name: "acme-backups", project: "data", location: "us-east1", keptDays: 30, protect: true },
+  bucket: { name: "acme-backups", project: "data", location: "us-east1", keptDays: 30 },
   schedule: "0 3 * * *",
   timeZone: "America/Sao_Paulo",
   cluster: { project: "clusters", projectNumber: "123456789012" },
@@ -65,7 +65,7 @@ describe("MySqlBackups", () => {
       softDeletePolicy: { retentionDurationSeconds: 604_800 },
       forceDestroy: false,
     });
-    const loose = { bucket: { ...args.bucket, protect: false } };
+    const loose = { bucket: { ...args.bucket, deletionPolicy: "DELETE" as const } };
     assert.deepEqual((await of(loose))["Bucket b-bucket"], {
       ...bucket,
       softDeletePolicy: { retentionDurationSeconds: 0 },

@@ -14,7 +14,6 @@ const args: MySqlArgs = {
   size: { cpu: "500m", memory: "3Gi" },
   storage: { size: "10Gi", storageClass: "fast" },
   clients: ["shop", "shop-jobs"],
-  protect: true,
 };
 
 describe("MySql", () => {
@@ -175,7 +174,7 @@ describe("MySql", () => {
       "db-rootpassword",
       "db-set",
     ]);
-    const loose = await optionsOf(() => new MySql("db", { ...args, protect: false }));
+    const loose = await optionsOf(() => new MySql("db", { ...args, deletionPolicy: "DELETE" }));
     assert.ok(Object.values(loose).every(({ protect }) => !protect));
   });
 
