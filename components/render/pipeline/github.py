@@ -28,7 +28,7 @@ PULL = {"html_url": str}
 
 
 class Refused(Exception):
-    """GitHub's refusal. `denied`: for want of a permission. `unsure`: it may have been done all the same."""
+    """GitHub's refusal. `denied`: for want of a permission. `off`: the repository has no such thing. `unsure`: it may have been done."""
 
     def __init__(self, asked, answer):
         said = answer.json()
@@ -37,6 +37,7 @@ class Refused(Exception):
             message = "an answer of another form than GitHub documents"
         super().__init__(clean(f"GitHub answers status {answer.status or '000'} to {asked}: {message}", 300))
         self.denied = answer.status in (401, 403) and "rate limit" not in message.lower()
+        self.off = answer.status == 410
         self.unsure = answer.arrived and not 300 <= answer.status < 500
 
 
@@ -139,7 +140,13 @@ class GitHub:
         return f"workflow {workflow} on {self.branch}"
 
     def find_issue(self, key):
-        for each in self.pages(f"issues?state=open&labels={LABEL}", like=ISSUE):
+        try:
+            issues = self.pages(f"issues?state=open&labels={LABEL}", like=ISSUE)
+        except Refused as refused:
+            if refused.off:  # issues are: a trouble cannot be told, and no trouble need not be
+                return None
+            raise
+        for each in issues:
             if "pull_request" not in each and marker(key) in (each.get("body") or ""):
                 return each
         return None

@@ -514,17 +514,27 @@ describe("monitor.py", () => {
       }
     }
 
-    it("keeps the file of a repository that has no issues, and fails for what it could not tell", async () => {
-      const body = { message: "Issues has been disabled in this repository." };
-      instead("issues/create", { status: 410, body });
-      assert.match(await suite.fails("GitHub refuses"), /status 410 to POST issues: Issues has been disabled in this/);
-      assert.match(suite.status(), /^\| Last deploy \| `build_failed` /m);
-      suite.render.instead("GET /v1/", { status: 503, times: 4 });
-      deploy({ status: "build_failed" });
-      suite.repository.run({ file: "deploy.yaml", conclusion: "success" });
-      instead("issues/list-for-repo", { status: 410, body });
-      assert.match(await suite.fails("GitHub refuses"), /status 410 to GET issues/);
-      assert.equal(suite.pushes(), 1);
+    describe("where the repository has no issues", () => {
+      const off = { status: 410, body: { message: "Issues has been disabled in this repository." } };
+      beforeEach(() => {
+        suite.api.intercept = async ({ operation }, answer) => (operation.startsWith("issues/") ? off : answer());
+      });
+
+      it("keeps the file, and fails for a trouble that it cannot tell", async () => {
+        assert.match(
+          await suite.fails("GitHub refuses"),
+          /status 410 to POST issues: Issues has been disabled in this/,
+        );
+        assert.match(suite.status(), /^\| Last deploy \| `build_failed` /m);
+        assert.equal(suite.pushes(), 1);
+      });
+
+      it("has nothing to fail for once all is well", async () => {
+        deploy({ status: "live" });
+        suite.repository.run({ file: "deploy.yaml", conclusion: "success" });
+        await suite.passes();
+        assert.match(suite.status(), /^\| Last deploy \| `live` /m);
+      });
     });
 
     it("cannot forge an annotation by what it says", async () => {
