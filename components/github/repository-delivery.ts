@@ -97,7 +97,7 @@ export class RepositoryDelivery extends ComponentResource {
   /** The repository's name, without its owner. */
   readonly repository: string;
   /** Its environments, as an audit tells them. */
-  readonly environments: readonly EnvironmentRules[];
+  readonly environments: EnvironmentRules[] = [];
   /** Its webhooks and rule sets, by name. */
   readonly webhooks: Readonly<Record<string, WebhookArgs>>;
   readonly rulesets: Readonly<Record<string, RulesetArgs>>;
@@ -107,7 +107,6 @@ export class RepositoryDelivery extends ComponentResource {
     refuseContradictions(name, args);
     const { repository, environments = {}, webhooks = {}, rulesets = {} } = args;
     this.repository = repository;
-    this.environments = Object.entries(environments).map(([environment, its]) => rulesOf(environment, its));
     this.webhooks = webhooks;
     this.rulesets = rulesets;
     const parent = { parent: this };
@@ -117,7 +116,9 @@ export class RepositoryDelivery extends ComponentResource {
       before.push(new github.ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, parent));
     }
     for (const [environment, environmentArgs] of Object.entries(environments)) {
-      before.push(...this.environment(`${name}-${environment}`, repository, environment, environmentArgs));
+      const rules = rulesOf(environment, environmentArgs);
+      this.environments.push(rules);
+      before.push(...this.environment(`${name}-${environment}`, repository, rules, environmentArgs));
     }
     for (const [webhook, { url, events, secret }] of Object.entries(webhooks)) {
       new github.RepositoryWebhook(
@@ -137,12 +138,12 @@ export class RepositoryDelivery extends ComponentResource {
     this.registerOutputs();
   }
 
-  private environment(name: string, repository: string, environment: string, args: EnvironmentArgs): Resource[] {
+  private environment(name: string, repository: string, rules: EnvironmentRules, args: EnvironmentArgs): Resource[] {
+    const { name: environment, reviewers, selfReview, adminsBypass, refs } = rules;
     const patterns = [
       ...(args.branches ?? []).map((branchPattern) => ({ key: branchPattern, policy: { branchPattern } })),
       ...(args.tags ?? []).map((tagPattern) => ({ key: `tag-${tagPattern}`, policy: { tagPattern } })),
     ];
-    const { reviewers, selfReview, adminsBypass, refs } = rulesOf(environment, args);
     const resource = new github.RepositoryEnvironment(
       name,
       {
